@@ -1,0 +1,123 @@
+"""What a scan tells about itself: frozen snapshots, handed to a callback at most ten times a second.
+
+A snapshot never changes after it was made, so a widget, a terminal line and a test may keep it without a lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Literal
+
+N_PARTITIONS = 4096
+
+ScanState = Literal["planning", "running", "done", "cancelled", "failed"]
+
+
+class PartitionState(IntEnum):
+    """What is known of one partition during a scan; the byte value used in `ScanProgress.partitions`."""
+
+    NOT_ASKED = 0
+    WAITING = 1
+    READING = 2
+    DONE = 3
+    RETRYING = 4
+    UNAVAILABLE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class NodeProgress:
+    """One node's share of a scan."""
+
+    name: str
+    address: str
+    partitions_total: int
+    partitions_done: int
+    records: int
+    n_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """Values of one bin that did not fit their column and became NULL.
+
+    `kind` is "type" (value became NULL) or "unseen" (a bin that the sampled schema does not have; its values are
+    not in the result).
+    """
+
+    bin: str
+    count: int
+    example: str
+    kind: Literal["type", "unseen"] = "type"
+
+
+@dataclass(frozen=True, slots=True)
+class ScanProgress:
+    """A scan at one moment.
+
+    Attributes:
+        namespace, set_name: what is scanned.
+        state: "planning", "running", then one of "done", "cancelled", "failed".
+        partitions: 4,096 bytes, one `PartitionState` a partition.
+        owners: 4,096 bytes, the index into `nodes` of the node that serves each partition.
+        nodes: a share per node, in the order of `owners`.
+        scanned: records the server has looked at; an estimate (objects × partitions done) while it runs.
+        records: records received from the server (after the pushed filter).
+        returned: rows handed to the consumer (after the residual filter).
+        n_bytes: bytes received.
+        elapsed_s, records_per_s, eta_s: seconds, records a second, seconds left (None when unknown).
+        retries: partitions that were asked again.
+        throttled: whether records_per_second is in force.
+        access: "partition scan", "secondary index NAME", "key look-up", "empty".
+        pushed, residual: the predicate in SQL-like words, or "" for none.
+        columns: the column names that travel.
+        mismatches: values that did not fit, and bins never seen in the sample.
+        error: the error text when state is "failed".
+    """
+
+    namespace: str
+    set_name: str
+    state: ScanState
+    partitions: bytes
+    owners: bytes
+    nodes: tuple[NodeProgress, ...]
+    scanned: int
+    records: int
+    returned: int
+    n_bytes: int
+    elapsed_s: float
+    records_per_s: float
+    eta_s: float | None
+    retries: int = 0
+    throttled: bool = False
+    access: str = "partition scan"
+    pushed: str = ""
+    residual: str = ""
+    columns: tuple[str, ...] = ()
+    mismatches: tuple[Mismatch, ...] = ()
+    error: str = ""
+
+    @property
+    def partitions_total(self) -> int:
+        """Number of partitions this scan reads."""
+        return N_PARTITIONS - self.partitions.count(PartitionState.NOT_ASKED)
+
+    @property
+    def partitions_done(self) -> int:
+        """Number of partitions read to their end."""
+        return self.partitions.count(PartitionState.DONE)
+
+    @property
+    def fraction(self) -> float:
+        """Share of the partitions read to their end, 0..1 (1 for a scan of nothing)."""
+        total = self.partitions_total
+        return self.partitions_done / total if total else 1.0
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether no further snapshot will follow."""
+        return self.state in ("done", "cancelled", "failed")
+
+
+ProgressCallback = Callable[[ScanProgress], None]
