@@ -1,1 +1,1 @@
-"""(room under construction)"""
+"""Widgets on anywidget: one Python file of traits and one ES module a widget; imported only when shown."""
