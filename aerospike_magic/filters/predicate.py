@@ -4,9 +4,9 @@ Logic is SQL's, with three values: a comparison with NULL is NULL, and a filter 
 is true. NaN equals NaN and is greater than every number, ``-0.0 = 0.0``, strings and bytes compare byte by
 byte.
 
-`simplify` is what the rest of the room stands on: it pushes every NOT down to the leaves. Above the leaves there
-is then only AND and OR, for which NULL and false cannot be told apart by the rows that are kept, so that a leaf
-only ever has to say exactly when it is *true*.
+`simplify` is what the rest of the room stands on: it pushes every NOT down to the leaves. Above them there is
+then only AND and OR, for which NULL and false cannot be told apart by the rows that are kept, so that a leaf only
+ever has to say exactly when it is *true*.
 """
 
 from __future__ import annotations
