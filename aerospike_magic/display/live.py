@@ -1,7 +1,7 @@
 """Progress that changes while it is looked at: a protocol, and its forms without a widget.
 
-A view is only ever touched by the thread that runs the cell, so it needs no lock and its output keeps the cell's
-place. `widgets.progress` has the form for Jupyter.
+A view is only ever touched by the thread that runs the cell, so it needs no lock and its output keeps the
+cell's place. `widgets.progress` has the form for Jupyter.
 """
 
 from __future__ import annotations

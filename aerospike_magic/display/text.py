@@ -1,7 +1,8 @@
 """Plain words for numbers, and text that is safe to print.
 
-Data is never trusted: a control character in a bin could move a terminal's cursor, and markup in a bin could run in
-a notebook. So every value goes through `clean` before a terminal sees it, and through `escape` before a browser does.
+Data is never trusted: a control character in a bin could move a terminal's cursor, and markup in a bin could
+run in a notebook. So every value goes through `clean` before a terminal sees it, and through `escape` before a
+browser does.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def _written_out(char: str) -> str:
 def escape(text: str) -> str:
     """Return cleaned text as HTML text or attribute value.
 
-    `%` is written as an entity too: a line that starts with `%html` or `%table` would split the output in Zeppelin.
+    `%` is written as an entity too: a line that starts with `%html` would split the output in Zeppelin.
     """
     return html.escape(clean(text), quote=True).replace("%", "&#37;")
 

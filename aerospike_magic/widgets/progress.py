@@ -1,9 +1,10 @@
 """The live map of a query's partitions, for Jupyter.
 
 The kernel's main thread is busy with the cell while the map is shown, so how does a press of "Cancel" get in?
-Kernels with subshells (ipykernel 7, JupyterLab 4.4) handle the widget's message on another thread; it sets an event
-that the cell's display loop looks at. Where nobody acknowledges the message within half a second, the page asks the
-kernel to interrupt, as the stop button of the notebook does. Only the thread that runs the cell ever writes traits.
+Kernels with subshells (ipykernel 7, JupyterLab 4.4) handle the widget's message on another thread; it sets an
+event that the cell's display loop looks at. Where nobody acknowledges the message within half a second, the page
+asks the kernel to interrupt, as the stop button of the notebook does. Only the thread that runs the cell ever
+writes traits.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from aerospike_magic.scan.progress import ScanProgress
 _HERE = Path(__file__).parent
 
 
-class ProgressWidget(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget is untyped to mypy here
+class ProgressWidget(anywidget.AnyWidget):
     """Traits that `progress.js` draws.
 
     Attributes:
@@ -123,7 +124,7 @@ def widget_traits(scans: Sequence[ScanProgress], elapsed_s: float) -> dict[str, 
 
 
 def scan_words(scan: ScanProgress) -> dict[str, Any]:
-    """Return one scan's words for the page; every text is cleaned, the page sets it as text, never as markup."""
+    """Return one scan's words for the page, cleaned; the page sets them as text, never as markup."""
     return {
         "name": clean(f"{scan.namespace}.{scan.set_name}"),
         "access": clean(scan.access),
