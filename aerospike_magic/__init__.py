@@ -7,8 +7,9 @@
     %%aerosql
     SELECT origin, count(*) FROM demo.flights GROUP BY origin
 
-In Python: ``connect("127.0.0.1:3000")`` gives a `Connection`, ``AerospikeDataset(connection, "demo.flights")``
-a `pyarrow.dataset.Dataset`. Importing this package costs milliseconds: the rest is imported when it is used.
+In Python, ``connect("127.0.0.1:3000")`` gives a `Connection`, and
+``AerospikeDataset(connection, "demo.flights")`` a `pyarrow.dataset.Dataset`. Importing this package costs
+milliseconds: the rest is imported when it is used.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How Aerospike's schemaless bins become Arrow columns.
 
 `types` names the column kinds and the `SetSchema`; `infer` makes one from a sample and keeps the evidence;
-`convert` turns raw particles of nested and mixed columns into Arrow arrays; `json_text` is the text form that loses
-nothing.
+`convert` turns raw particles of nested and mixed columns into Arrow arrays; `json_text` is the text form that
+loses nothing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The words for column types that a user writes and reads, and their Arrow types.
 
 ``int64``, ``double``, ``string``, ``bool``, ``binary``, ``json``, ``geojson``, ``list<T>``,
-``map<string, T>``, ``map<int64, T>`` and ``struct<name: T, "any name": T>``. `type_text` and `parse_type` are each other's inverse.
+``map<string, T>``, ``map<int64, T>`` and ``struct<name: T, "any name": T>``.
+`type_text` and `parse_type` are each other's inverse.
 """
 
 from __future__ import annotations

@@ -191,7 +191,7 @@ class SetSchema:
 
         Args:
             types: column name → Arrow type, or words such as ``"json"`` and ``"map<string, int64>"``. A name
-                that the sample has not seen becomes a new bin. Of the metadata columns only `__key` may change.
+                that the sample has not seen becomes a new bin. Of the metadata only `__key` may change.
 
         Raises:
             SchemaError: a type that a bin cannot be read as, or a metadata column other than `__key`.
