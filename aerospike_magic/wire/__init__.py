@@ -1,1 +1,1 @@
-"""(room under construction)"""
+"""The Aerospike protocol without I/O, both sides: bytes in, values out, and back."""
