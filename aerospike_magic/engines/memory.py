@@ -1,0 +1,90 @@
+"""Whether a result fits in memory, asked before it is read and while it arrives.
+
+Free memory is asked again every 64 MiB, because the batches taken so far are in it already.
+"""
+
+from __future__ import annotations
+
+from aerospike_magic.errors import ResultTooLarge
+
+# A conversion after the last batch, and the rest of the machine, need room too.
+SHARE_OF_FREE = 0.7
+ASK_AGAIN_BYTES = 64 << 20
+HINT = "use LIMIT, fewer columns, a filter or an aggregate, stream it by batches(), or set memory_limit=0"
+
+
+def free_memory() -> int:
+    """Return the bytes of memory that are free for new data, within the container's limit where there is one."""
+    import psutil
+
+    return min(int(psutil.virtual_memory().available), _container_free())
+
+
+def _container_free() -> int:
+    from pathlib import Path
+
+    root = Path("/sys/fs/cgroup")
+    try:
+        limit = (root / "memory.max").read_text().strip()
+        used = int((root / "memory.current").read_text())
+        cache = dict(line.split() for line in (root / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):
+        return 1 << 62
+    # Inactive file cache is given back when memory is asked for.
+    return 1 << 62 if limit == "max" else max(0, int(limit) - used + int(cache.get("inactive_file", 0)))
+
+
+def size_text(n_bytes: float) -> str:
+    """Return a size in words: "12.3 MB"."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if n_bytes < 1000:
+            return f"{n_bytes:,.0f} {unit}" if unit == "bytes" else f"{n_bytes:,.1f} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:,.1f} TB"
+
+
+class MemoryGuard:
+    """Adds up what was taken and raises `ResultTooLarge` before memory runs out.
+
+    Args:
+        limit: bytes the result may take; None for 70 % of what is free; 0 for no check.
+    """
+
+    def __init__(self, limit: int | None) -> None:
+        self._limit = limit
+        self._taken = 0
+        self._since_asked = 0
+
+    def check_estimate(self, estimated_bytes: int | None) -> None:
+        """Raise if the whole result, by its estimate, would not fit."""
+        if estimated_bytes is None or self._limit == 0:
+            return
+        room = self._room()
+        if estimated_bytes > room:
+            raise ResultTooLarge(
+                f"the result would take about {size_text(estimated_bytes)}, and there is room for {size_text(room)}",
+                hint=HINT,
+            )
+
+    def add(self, n_bytes: int) -> None:
+        """Count a batch that was just taken; raise if there is no room for more."""
+        self._taken += n_bytes
+        self._since_asked += n_bytes
+        if self._limit == 0:
+            return
+        if self._limit is None:
+            if self._since_asked < ASK_AGAIN_BYTES:
+                return
+            self._since_asked = 0
+            # What is free no longer holds what was taken.
+            if self._taken <= SHARE_OF_FREE * (free_memory() + self._taken):
+                return
+        elif self._taken <= self._limit:
+            return
+        raise ResultTooLarge(
+            f"the result takes more memory than there is room for: {size_text(self._taken)} have arrived so far",
+            hint=HINT,
+        )
+
+    def _room(self) -> float:
+        return SHARE_OF_FREE * free_memory() if self._limit is None else self._limit
