@@ -1,0 +1,107 @@
+"""`python -m aerospike_magic.devserver`: run the server until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from types import FrameType
+
+from aerospike_magic.devserver.node import Node
+from aerospike_magic.devserver.server import Server
+from aerospike_magic.errors import AerospikeMagicError
+
+log = logging.getLogger("aerospike_magic.devserver")
+
+READY = "ready"
+"""First word of the line on standard output that says that clients may come: `ready HOST PORT`."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="aerospike-magic server",
+        description="An Aerospike-compatible server for development and tests: in memory, not a database.",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=3000, help="port, 0 for a free one (default: %(default)s)")
+    parser.add_argument(
+        "--namespace",
+        action="append",
+        dest="namespaces",
+        metavar="NAME",
+        help="a namespace; may be repeated (default: test and demo)",
+    )
+    parser.add_argument("--demo", action="store_true", help="load the New York flights of 2013 into demo")
+    parser.add_argument(
+        "--synthetic", type=int, default=0, metavar="N", help="put N made-up records of 7 bins into test.bench"
+    )
+    parser.add_argument("--node-name", default="BB9DE5E4FE00A01", help=argparse.SUPPRESS)
+    parser.add_argument("--watch-stdin", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--quiet", action="store_true", help="log warnings only")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the server.
+
+    Args:
+        argv: the command line; None for the process's own.
+
+    Returns:
+        the exit code: 0 when told to stop, 1 when it could not start.
+    """
+    options = build_parser().parse_args(argv)
+    logging.basicConfig(
+        level=logging.WARNING if options.quiet else logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+        stream=sys.stderr,
+    )
+    try:
+        return run(options)
+    except AerospikeMagicError as error:
+        print(f"aerospike-magic server: {error}", file=sys.stderr)
+        return 1
+
+
+def run(options: argparse.Namespace) -> int:
+    """Start, load, serve, and stop when told to."""
+    server = Server(options.host, options.port)
+    namespaces = list(dict.fromkeys(options.namespaces or ("test", "demo")))
+    node = Node(options.node_name, options.host, server.port, namespaces)
+    stopped = threading.Event()
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        stopped.set()
+        # The handler runs in the thread that accepts: closing the listener ends it.
+        server.stop()
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, stop)
+    if options.watch_stdin:
+        threading.Thread(target=_watch_stdin, args=(server,), name="watch-stdin", daemon=True).start()
+    log.info("in-memory development server, not a database; namespaces %s", ", ".join(namespaces))
+    log.info("listening on %s", node.address)
+    print(f"{READY} {options.host} {server.port}", flush=True)
+    server.serve(node)
+    server.stop()
+    log.info("stopped")
+    return 0
+
+
+def _watch_stdin(server: Server) -> None:
+    """Stop when standard input ends: that is how a killed parent is noticed."""
+    while os.read(0, 4096):
+        pass
+    server.stop()
+    # Whatever is still busy has no one left to answer.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

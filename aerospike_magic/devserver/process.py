@@ -1,0 +1,122 @@
+"""The server as a child process with a context manager, for tests, benchmarks and notebooks."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+
+from aerospike_magic.errors import DevServerError
+
+
+class DevServer:
+    """Starts a development server as a child process and stops it on exit.
+
+    The child also ends when this process dies, however it dies.
+
+    Args:
+        namespaces: namespaces to have.
+        demo: load the flight data into namespace `demo`.
+        synthetic: put so many made-up records of 7 bins into `test.bench`.
+        port: port to listen on, 0 for a free one.
+        host: address to listen on.
+        timeout_s: how long loading and starting may take.
+
+    Raises:
+        DevServerError: it did not start.
+
+    Example:
+        >>> with DevServer(namespaces=("test",)) as server:
+        ...     print(server.host)
+        127.0.0.1
+    """
+
+    def __init__(
+        self,
+        namespaces: Sequence[str] = ("test", "demo"),
+        *,
+        demo: bool = False,
+        synthetic: int = 0,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        timeout_s: float = 60.0,
+    ) -> None:
+        self.host = host
+        self.port = port
+        self._timeout_s = timeout_s
+        self._process: subprocess.Popen[str] | None = None
+        self._arguments = ["--host", host, "--port", str(port), "--watch-stdin", "--quiet"]
+        for name in namespaces:
+            self._arguments += ["--namespace", name]
+        if demo:
+            self._arguments.append("--demo")
+        if synthetic:
+            self._arguments += ["--synthetic", str(synthetic)]
+
+    @property
+    def address(self) -> str:
+        """`host:port`."""
+        return f"{self.host}:{self.port}"
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process id, None when it does not run."""
+        return None if self._process is None else self._process.pid
+
+    def start(self) -> DevServer:
+        """Start the child and wait until it serves."""
+        if self._process is not None:
+            raise DevServerError("the server runs already")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "aerospike_magic.devserver", *self._arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=None,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        watch = threading.Timer(self._timeout_s, self._process.kill)
+        watch.start()
+        try:
+            line = self._process.stdout.readline().split()
+        finally:
+            watch.cancel()
+        if len(line) != 3:
+            code = self._process.wait()
+            self.stop()
+            raise DevServerError(
+                f"the development server did not start (exit code {code})", hint="its messages are above"
+            )
+        self.port = int(line[2])
+        return self
+
+    def stop(self) -> None:
+        """Stop the child; nothing happens if it does not run."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with contextlib.suppress(OSError):
+            process.terminate()
+        try:
+            process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+    def __enter__(self) -> DevServer:
+        return self.start()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()

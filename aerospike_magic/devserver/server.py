@@ -1,0 +1,143 @@
+"""Sockets and threads: one thread a connection, which reads a frame and answers it.
+
+Kernels and sends run without the GIL, so a long scan on one connection does not hold up the others. Bytes that are
+not the protocol close their own connection only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import threading
+from collections.abc import Callable
+
+from aerospike_magic.devserver.commands import CommandRunner
+from aerospike_magic.devserver.info import answer_info
+from aerospike_magic.devserver.node import Node
+from aerospike_magic.errors import DevServerError, WireError
+from aerospike_magic.wire.info import decode_info_request, encode_info_response
+from aerospike_magic.wire.proto import Frame, FrameDecoder, ProtoType
+
+log = logging.getLogger(__name__)
+
+_RECEIVE = 256 << 10
+
+
+class Server:
+    """Listens for a node's clients and serves them until stopped.
+
+    Args:
+        host: address to listen on.
+        port: port, 0 for a free one.
+
+    Raises:
+        DevServerError: the address cannot be listened on.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        try:
+            self._listener = socket.create_server((host, port), family=_family(host), backlog=1024)
+        except OSError as error:
+            raise DevServerError(
+                f"cannot listen on {host}:{port}: {error.strerror or error}", hint="choose another --port"
+            ) from None
+        self.port: int = self._listener.getsockname()[1]
+        self._connections: set[Connection] = set()
+        self._lock = threading.Lock()
+        self._stopping = False
+
+    def serve(self, node: Node) -> None:
+        """Accept connections until `stop` is called from another thread or a signal handler."""
+        while not self._stopping:
+            try:
+                connected, address = self._listener.accept()
+            except OSError:
+                break
+            connection = Connection(node, connected, f"{address[0]}+{address[1]}", self._closed)
+            with self._lock:
+                self._connections.add(connection)
+            threading.Thread(target=connection.run, name=f"client-{address[1]}", daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop accepting and close every connection."""
+        self._stopping = True
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        with self._lock:
+            connections = list(self._connections)
+        for connection in connections:
+            connection.close()
+
+    def _closed(self, connection: Connection) -> None:
+        with self._lock:
+            self._connections.discard(connection)
+
+
+class Connection:
+    """One client's connection.
+
+    Args:
+        node: who answers.
+        connected: the socket.
+        client: `address+port`, as `query-show` tells it.
+        closed: called once when the connection is gone.
+    """
+
+    def __init__(
+        self, node: Node, connected: socket.socket, client: str, closed: Callable[[Connection], None]
+    ) -> None:
+        self._node = node
+        self._socket = connected
+        self._client = client
+        self._closed = closed
+        self._runner = CommandRunner(node, connected, client)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def run(self) -> None:
+        """Serve the connection until it ends."""
+        counters = self._node.counters
+        counters.connections += 1
+        counters.connections_opened += 1
+        try:
+            self._serve()
+        except WireError as error:
+            counters.malformed += 1
+            log.warning("closed %s: %s", self._client, error)
+        except OSError as error:
+            log.debug("lost %s: %s", self._client, error)
+        except Exception:
+            log.exception("closed %s: the server failed", self._client)
+        finally:
+            counters.connections -= 1
+            self._socket.close()
+            self._closed(self)
+
+    def close(self) -> None:
+        """End the connection from another thread."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def _serve(self) -> None:
+        decoder = FrameDecoder()
+        while data := self._socket.recv(_RECEIVE):
+            decoder.feed(data)
+            for frame in decoder.frames():
+                self._answer(frame)
+
+    def _answer(self, frame: Frame) -> None:
+        if frame.type == ProtoType.INFO:
+            self._node.counters.info += 1
+            names = decode_info_request(frame.body) or ["node", "build", "edition", "namespaces"]
+            pairs = [(name, answer_info(self._node, name)) for name in names]
+            self._socket.sendall(encode_info_response(pairs))
+        elif frame.type == ProtoType.MESSAGE:
+            self._runner.run(frame.body)
+        else:
+            # What a server without security answers to a login: the client then goes on without.
+            self._socket.sendall(bytes((2, 2, 0, 0, 0, 0, 0, 16, 0, 52)) + bytes(14))
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET

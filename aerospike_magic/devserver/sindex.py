@@ -1,0 +1,209 @@
+"""Secondary indexes over integers and strings: sorted values with the offsets of their records.
+
+An index is rebuilt when a query finds that its set has changed since. That is a pass over the set, a few milliseconds
+a hundred thousand records, and never wrong; a development server is read in bursts.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from aerospike_magic.devserver.arena import Arena
+from aerospike_magic.devserver.kernels.collect import collect_values, order_keys
+from aerospike_magic.devserver.store import N_PARTITIONS, Namespace, concatenate
+from aerospike_magic.wire.particle_type import ParticleType
+from aerospike_magic.wire.query import IndexRange, IndexType
+
+Offsets = npt.NDArray[np.int64]
+
+TYPES = {"numeric": ParticleType.INTEGER, "string": ParticleType.STRING}
+KINDS = {"default": IndexType.DEFAULT}
+
+
+@dataclass(slots=True)
+class SecondaryIndex:
+    """One index and its entries, sorted by value.
+
+    Strings are entered by a 64-bit hash; a look-up compares the strings themselves too.
+    """
+
+    namespace: str
+    set_name: str
+    name: str
+    bin: str
+    type: str
+    kind: str = "default"
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _built_at: int = -1
+    _arena: Arena | None = None
+    _values: Offsets = field(default_factory=lambda: np.empty(0, np.int64))
+    _offsets: Offsets = field(default_factory=lambda: np.empty(0, np.int64))
+
+    def describe(self) -> str:
+        """The index as a record of `sindex-list`."""
+        return (
+            f"ns={self.namespace}:indexname={self.name}:set={self.set_name or 'NULL'}:bin={self.bin}"
+            f":type={self.type}:indextype={self.kind}:context=null:state=RW"
+        )
+
+    def stats(self, namespace: Namespace) -> str:
+        """The index's statistics as `sindex-stat` tells them."""
+        _, values, offsets = self._entries(namespace)
+        entries = len(values)
+        distinct = len(np.unique(values))
+        records = len(np.unique(offsets))
+        return (
+            f"entries={entries};used_bytes={max(1, -(-entries * 16 // (16 << 20))) * (16 << 20)}"
+            f";entries_per_bval={round(entries / distinct) if distinct else 0}"
+            f";entries_per_rec={round(entries / records) if records else 0}"
+            ";load_pct=100;load_time=0;stat_gc_recs=0"
+        )
+
+    def _entries(self, namespace: Namespace) -> tuple[Arena, Offsets, Offsets]:
+        with self._lock:
+            with namespace.lock:
+                state = namespace.find_set(self.set_name) if self.set_name else None
+                changes = state.changes if state else sum(s.changes for s in namespace.sets)
+                arena = namespace.arena
+                if changes == self._built_at and arena is self._arena:
+                    return arena, self._values, self._offsets
+                offsets = concatenate([namespace.snapshot(p) for p in range(N_PARTITIONS)])
+            set_id = -1 if not self.set_name else state.set_id if state else 0xFFFF
+            values = np.empty(len(offsets), np.int64)
+            found = np.empty(len(offsets), np.int64)
+            n = collect_values(
+                arena.bytes,
+                arena.words16,
+                arena.words32,
+                offsets,
+                set_id,
+                np.frombuffer(self.bin.encode(), np.uint8),
+                int(TYPES[self.type]),
+                values,
+                found,
+            )
+            order = np.argsort(values[:n], kind="stable")
+            self._values, self._offsets = values[:n][order], found[:n][order]
+            self._arena, self._built_at = arena, changes
+            return arena, self._values, self._offsets
+
+    def lookup(
+        self,
+        namespace: Namespace,
+        wanted: IndexRange,
+        partitions: Sequence[int],
+        after: Mapping[int, bytes],
+        bvals: Mapping[int, int],
+    ) -> tuple[Arena, Offsets, Offsets]:
+        """Find the records in a range.
+
+        Args:
+            namespace: where.
+            wanted: the range, ends included.
+            partitions: only records of these.
+            after: by partition, the digest behind which to go on.
+            bvals: by partition, the index value of that record.
+
+        Returns:
+            the arena, the offsets in order of (partition, value, digest), and their values.
+        """
+        arena, values, offsets = self._entries(namespace)
+        if self.type == "numeric":
+            low, high = wanted.integer_bounds
+            text = np.empty(0, np.uint8)
+        else:
+            text = np.frombuffer(wanted.low, np.uint8)
+            low = high = hash_string(wanted.low)
+        start, stop = np.searchsorted(values, low, "left"), np.searchsorted(values, high, "right")
+        values, offsets = values[start:stop], offsets[start:stop]
+        allowed = np.zeros(N_PARTITIONS, np.bool_)
+        allowed[list(partitions)] = True
+        resume_value = np.zeros(N_PARTITIONS, np.int64)
+        resume_digest = np.zeros((N_PARTITIONS, 20), np.uint8)
+        resumed = np.zeros(N_PARTITIONS, np.bool_)
+        for partition, digest in after.items():
+            resumed[partition] = True
+            resume_value[partition] = bvals.get(partition, -(1 << 63))
+            resume_digest[partition] = np.frombuffer(digest, np.uint8)
+        ids = np.empty(len(offsets), np.int64)
+        order_keys(
+            arena.bytes,
+            arena.words32,
+            offsets,
+            values,
+            namespace.digest_at,
+            allowed,
+            resumed,
+            resume_value,
+            resume_digest,
+            np.frombuffer(self.bin.encode(), np.uint8),
+            text,
+            self.type == "string",
+            ids,
+        )
+        keep = ids >= 0
+        values, offsets, ids = values[keep], offsets[keep], ids[keep]
+        # Entries of one value are already in order of (partition, digest): they were collected so, and sorted stably.
+        order = np.lexsort((values, ids))
+        return arena, offsets[order], values[order]
+
+
+def hash_string(data: bytes) -> int:
+    """Hash a string as the index enters it: FNV-1a, 64 bits, signed."""
+    value = 0xCBF29CE484222325
+    for byte in data:
+        value = ((value ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
+    return value - (1 << 64) if value >> 63 else value
+
+
+class Indexes:
+    """The secondary indexes of a namespace, by name."""
+
+    def __init__(self, namespace: Namespace) -> None:
+        self._namespace = namespace
+        self._lock = threading.Lock()
+        self._by_name: dict[str, SecondaryIndex] = {}
+
+    def __iter__(self) -> Iterator[SecondaryIndex]:
+        with self._lock:
+            return iter(list(self._by_name.values()))
+
+    def get(self, name: str) -> SecondaryIndex | None:
+        """Return the index of a name."""
+        return self._by_name.get(name)
+
+    def create(self, index: SecondaryIndex) -> bool:
+        """Add an index; False if the name is taken by a different one."""
+        with self._lock:
+            same = self._by_name.get(index.name)
+            if same is not None:
+                return same.describe() == index.describe()
+            self._by_name[index.name] = index
+            return True
+
+    def remove(self, name: str) -> None:
+        """Drop an index, if there is one of this name."""
+        with self._lock:
+            self._by_name.pop(name, None)
+
+    def count(self, set_name: str) -> int:
+        """Say how many indexes a set has."""
+        return sum(1 for index in self if index.set_name == set_name)
+
+    def find(self, set_name: str, wanted: IndexRange) -> SecondaryIndex | None:
+        """Return the index that a range needs, or None."""
+        for index in self:
+            if (
+                index.set_name == set_name
+                and index.bin == wanted.bin
+                and TYPES[index.type] == wanted.particle_type
+                and KINDS[index.kind] == wanted.index_type
+                and not wanted.context
+            ):
+                return index
+        return None

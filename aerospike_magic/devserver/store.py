@@ -1,0 +1,316 @@
+"""Namespaces, partitions and records, in memory.
+
+Records lie in one arena a namespace in the form of `kernels.layout`; a partition is an array of record offsets in order of
+digest, which is the order in which scans send them and from which they resume. Writers hold the namespace's lock;
+readers copy a partition's offsets under it and then need none, as a record never changes in place.
+"""
+
+from __future__ import annotations
+
+import struct
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from aerospike_magic.devserver.arena import Arena
+from aerospike_magic.devserver.kernels import layout
+from aerospike_magic.devserver.kernels.index import find_digest
+
+N_PARTITIONS = 4096
+EPOCH_S = 1_262_304_000
+"""2010-01-01 UTC in Unix time: the server's times count from here."""
+
+Bin = tuple[int, bytes]
+"""A particle: its type and its bytes as on the wire."""
+
+_PRIVATE = struct.Struct("=IIQIHH")
+_MESSAGE = struct.Struct(">BBBBBBIIIHH")
+_U32 = struct.Struct(">I")
+_COMPACT_FROM = 64 << 20
+
+
+def now_ms() -> int:
+    """Milliseconds since the Aerospike epoch."""
+    return int(time.time() * 1000) - EPOCH_S * 1000
+
+
+def now_s() -> int:
+    """Seconds since the Aerospike epoch."""
+    return int(time.time()) - EPOCH_S
+
+
+def partition_of(digest: bytes) -> int:
+    """Say which partition a digest belongs to."""
+    return (digest[0] | digest[1] << 8) & 0xFFF
+
+
+@dataclass(slots=True)
+class SetState:
+    """A set's id, counters and times; it stays known after its last record is gone."""
+
+    name: str
+    set_id: int
+    objects: int = 0
+    used_bytes: int = 0
+    truncated_ms: int = 0
+    changes: int = 0
+
+
+@dataclass(slots=True)
+class Record:
+    """A record taken out of the arena.
+
+    `bins` keeps the order in which the bins were first written. `void_time` is in seconds since the Aerospike epoch, 0
+    for never.
+    """
+
+    digest: bytes
+    set_name: str
+    generation: int
+    void_time: int
+    last_update_ms: int
+    key: bytes | None
+    bins: dict[bytes, Bin]
+    size: int = 0
+
+
+@dataclass(slots=True)
+class Partition:
+    """The offsets of a partition's records, in order of digest."""
+
+    offsets: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    count: int = 0
+
+    def insert(self, position: int, offset: int) -> None:
+        """Put a new record's offset at its place."""
+        if self.count == len(self.offsets):
+            grown = np.empty(max(8, self.count + self.count // 4), np.int64)
+            grown[: self.count] = self.offsets[: self.count]
+            self.offsets = grown
+        self.offsets[position + 1 : self.count + 1] = self.offsets[position : self.count].copy()
+        self.offsets[position] = offset
+        self.count += 1
+
+    def remove(self, position: int) -> None:
+        """Drop the offset at a place."""
+        self.offsets[position : self.count - 1] = self.offsets[position + 1 : self.count].copy()
+        self.count -= 1
+
+
+class Namespace:
+    """The records of one namespace.
+
+    Args:
+        name: at most 31 bytes.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.lock = threading.RLock()
+        self.arena = Arena()
+        self.garbage = 0
+        self.partitions = [Partition() for _ in range(N_PARTITIONS)]
+        self.sets: list[SetState] = [SetState("", 0)]
+        self._set_ids = {"": 0}
+        ns = name.encode()
+        self._namespace_field = _field(0, ns)
+        self.digest_at = layout.FIELDS_AT + len(self._namespace_field) + 5
+
+    # -- sets --
+
+    def find_set(self, name: str) -> SetState | None:
+        """Return a set's state, or None if no record was ever put in it."""
+        set_id = self._set_ids.get(name)
+        return None if set_id is None else self.sets[set_id]
+
+    def set_state(self, name: str) -> SetState:
+        """Return a set's state, making the set known if it is new."""
+        with self.lock:
+            set_id = self._set_ids.get(name)
+            if set_id is None:
+                set_id = len(self.sets)
+                self.sets.append(SetState(name, set_id))
+                self._set_ids[name] = set_id
+            return self.sets[set_id]
+
+    @property
+    def objects(self) -> int:
+        """Records in the namespace."""
+        return sum(state.objects for state in self.sets)
+
+    # -- one record --
+
+    def find(self, digest: bytes) -> int:
+        """Return a live record's offset, -1 if there is none; expired records are removed on the way."""
+        with self.lock:
+            partition = self.partitions[partition_of(digest)]
+            position = self._position(partition, digest)
+            if position < 0:
+                return -1
+            offset = int(partition.offsets[position])
+            void_time = self.u32(offset + layout.VOID_TIME_AT)
+            if void_time and void_time <= now_s():
+                self._drop(partition, position)
+                return -1
+            return offset
+
+    def put(self, record: Record) -> int:
+        """Store a record in place of any of the same digest; returns its offset."""
+        state = self.set_state(record.set_name)
+        data = self.encode(record, state.set_id)
+        with self.lock:
+            offset = self.arena.allocate(len(data))
+            self.arena.bytes[offset : offset + len(data)] = np.frombuffer(data, np.uint8)
+            partition = self.partitions[partition_of(record.digest)]
+            position = self._position(partition, record.digest)
+            if position >= 0:
+                self._forget(int(partition.offsets[position]))
+                partition.offsets[position] = offset
+            else:
+                partition.insert(-1 - position, offset)
+            self.count_record(state, 1, len(data))
+            return offset
+
+    def remove(self, digest: bytes) -> bool:
+        """Remove a record; False if there was none."""
+        with self.lock:
+            if self.find(digest) < 0:
+                return False
+            partition = self.partitions[partition_of(digest)]
+            self._drop(partition, self._position(partition, digest))
+            return True
+
+    def _position(self, partition: Partition, digest: bytes) -> int:
+        wanted = np.frombuffer(digest, np.uint8)
+        return int(
+            find_digest(self.arena.bytes, partition.offsets, partition.count, self.digest_at, wanted)
+        )
+
+    def _drop(self, partition: Partition, position: int) -> None:
+        self._forget(int(partition.offsets[position]))
+        partition.remove(position)
+
+    def _forget(self, offset: int) -> None:
+        size = int(self.arena.words32[offset >> 2])
+        self.garbage += size
+        self.count_record(self.sets[int(self.arena.words16[(offset >> 1) + 10])], -1, -size)
+
+    def count_record(self, state: SetState, objects: int, n_bytes: int) -> None:
+        """Note that a set has gained or lost records."""
+        state.objects += objects
+        state.used_bytes += n_bytes
+        state.changes += 1
+
+    # -- many records --
+
+    def snapshot(self, partition: int, after: bytes | None = None) -> npt.NDArray[np.int64]:
+        """Copy a partition's record offsets, in order of digest, from behind the digest `after`."""
+        with self.lock:
+            state = self.partitions[partition]
+            start = 0
+            if after is not None:
+                position = self._position(state, after)
+                start = position + 1 if position >= 0 else -1 - position
+            return state.offsets[start : state.count].copy()
+
+    def truncate(self, set_name: str | None) -> None:
+        """Remove every record of a set, or with None of the namespace."""
+        with self.lock:
+            wanted = None if set_name is None else self.find_set(set_name)
+            if set_name is not None and wanted is None:
+                return
+            words16 = self.arena.words16
+            for partition in self.partitions:
+                offsets = partition.offsets[: partition.count]
+                if wanted is None:
+                    kept = offsets[:0].copy()
+                else:
+                    kept = offsets[words16[(offsets >> 1) + 10] != wanted.set_id]
+                partition.offsets, partition.count = kept, len(kept)
+            for state in self.sets if wanted is None else [wanted]:
+                self.garbage += state.used_bytes
+                state.objects = state.used_bytes = 0
+                state.truncated_ms = now_ms()
+                state.changes += 1
+            if not self.objects:
+                self.arena, self.garbage = Arena(), 0
+
+    # -- bytes --
+
+    def u32(self, at: int) -> int:
+        """Read four big-endian bytes of the arena."""
+        data = self.arena.bytes
+        return int(data[at]) << 24 | int(data[at + 1]) << 16 | int(data[at + 2]) << 8 | int(data[at + 3])
+
+
+    def encode(self, record: Record, set_id: int) -> bytes:
+        """Encode a record as it lies in the arena."""
+        fields = [self._namespace_field, _field(4, record.digest)]
+        if record.set_name:
+            fields.append(_field(1, record.set_name.encode()))
+        if record.key is not None:
+            fields.append(_field(2, record.key))
+        ops = [encode_op(1, name, *particle) for name, particle in record.bins.items()]
+        head = _MESSAGE.pack(
+            22, 0, 0, 0, 0, 0, record.generation, record.void_time, 0, len(fields), len(ops)
+        )
+        ops_at = layout.FIELDS_AT + sum(map(len, fields))
+        message = head + b"".join(fields) + b"".join(ops)
+        size = (layout.HEADER_SIZE + len(message) + 7) & ~7
+        private = _PRIVATE.pack(
+            size, len(message), record.last_update_ms, ops_at, set_id, record.key is not None
+        )
+        return (private + message).ljust(size, b"\0")
+
+    def record(self, offset: int, arena: Arena | None = None) -> Record:
+        """Take the record at an offset of an arena (the present one by default) apart."""
+        data = (arena or self.arena).bytes
+        start = offset + layout.HEADER_SIZE
+        size, n_message, last_update, ops_at, set_id, _ = _PRIVATE.unpack(data[offset:start].tobytes())
+        message = data[start : start + n_message].tobytes()
+        key = None
+        at = layout.MESSAGE_HEADER_SIZE
+        fields_end = ops_at - layout.HEADER_SIZE
+        digest = b""
+        while at < fields_end:
+            n = _U32.unpack_from(message, at)[0]
+            kind, data = message[at + 4], message[at + 5 : at + 4 + n]
+            if kind == 4:
+                digest = data
+            elif kind == 2:
+                key = data
+            at += 4 + n
+        generation, void_time = struct.unpack_from(">II", message, 6)
+        bins = {name: (kind, data) for name, kind, data in iter_ops(message, fields_end)}
+        name = self.sets[set_id].name
+        return Record(digest, name, generation, void_time, last_update, key, bins, size)
+
+
+def encode_op(op: int, name: bytes, particle_type: int, data: bytes) -> bytes:
+    """Encode one bin operation."""
+    return (
+        _U32.pack(4 + len(name) + len(data)) + bytes((op, particle_type, 0, len(name))) + name + data
+    )
+
+
+def iter_ops(message: bytes, at: int) -> Iterator[tuple[bytes, int, bytes]]:
+    """Walk encoded operations: name, particle type, value."""
+    while at < len(message):
+        size = _U32.unpack_from(message, at)[0]
+        name_size = message[at + 7]
+        value_at = at + 8 + name_size
+        yield message[at + 8 : value_at], message[at + 5], message[value_at : at + 4 + size]
+        at += 4 + size
+
+
+def _field(kind: int, data: bytes) -> bytes:
+    return _U32.pack(len(data) + 1) + bytes((kind,)) + data
+
+
+def concatenate(parts: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
+    """Join offset arrays; of none, an empty one."""
+    return np.concatenate(parts) if parts else np.empty(0, np.int64)
