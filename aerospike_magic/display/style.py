@@ -1,10 +1,11 @@
-"""The one style sheet of our HTML: JupyterLab's own variables, else the system's light or dark.
+"""The one style sheet of our HTML: JupyterLab's or VS Code's own colours, else those of the page.
 
 Every piece of HTML carries it, because a saved notebook is opened in places that never saw our other outputs.
 """
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -12,8 +13,8 @@ from pathlib import Path
 @cache
 def style_sheet() -> str:
     """Return the style sheet on one line: Zeppelin looks for directives at the start of lines."""
-    lines = Path(__file__).with_name("style.css").read_text(encoding="utf-8").splitlines()
-    return "".join(line.strip() for line in lines)
+    text = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
+    return "".join(line.strip() for line in re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL).splitlines())
 
 
 def page(body: str) -> str:

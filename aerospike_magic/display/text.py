@@ -1,8 +1,8 @@
 """Plain words for numbers, and text that is safe to print.
 
 Data is never trusted: a control character in a bin could move a terminal's cursor, and markup in a bin could
-run in a notebook. So every value goes through `clean` before a terminal sees it, and through `escape` before a
-browser does.
+run in a notebook. So every value goes through `clean` before a terminal sees it, and through `escape` before
+a browser does.
 """
 
 from __future__ import annotations

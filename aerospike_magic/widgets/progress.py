@@ -2,9 +2,9 @@
 
 The kernel's main thread is busy with the cell while the map is shown, so how does a press of "Cancel" get in?
 Kernels with subshells (ipykernel 7, JupyterLab 4.4) handle the widget's message on another thread; it sets an
-event that the cell's display loop looks at. Where nobody acknowledges the message within half a second, the page
-asks the kernel to interrupt, as the stop button of the notebook does. Only the thread that runs the cell ever
-writes traits.
+event that the cell's display loop looks at. Where nobody acknowledges the message within half a second, the
+page asks the kernel to interrupt, as the stop button of the notebook does. Only the thread that runs the cell
+ever writes traits.
 """
 
 from __future__ import annotations

@@ -1,0 +1,32 @@
+"""Errors of a cell: shown as one line with a caret and a hint, and still a failure of the cell.
+
+IPython asks an exception for `_render_traceback_` before it builds a traceback. The error that is raised
+stays the one of our tree, so code that calls a magic can catch it, and "Run all" and nbclient stop at it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aerospike_magic.display.errors import error_lines
+from aerospike_magic.errors import AerospikeMagicError
+from aerospike_magic.magic.run import QueryInterrupted
+
+
+@contextmanager
+def shown_briefly() -> Iterator[None]:
+    """Let errors of ours through, rendered as their short message instead of a traceback."""
+    try:
+        yield
+    except AerospikeMagicError as error:
+        _render_as(error, error_lines(error))
+        raise error from None
+    except QueryInterrupted as error:
+        _render_as(error, error_lines(AerospikeMagicError(str(error))))
+        raise error from None
+
+
+def _render_as(error: BaseException, lines: list[str]) -> None:
+    error._render_traceback_ = lambda: lines  # type: ignore[attr-defined]  # IPython's protocol, on the
+    instance

@@ -1,0 +1,231 @@
+"""`%aerospike` and `%%aerosql`: parse the line, run the command, show the result."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.magic import (
+    Magics,
+    line_cell_magic,
+    line_magic,
+    magics_class,
+    needs_local_scope,
+    no_var_expand,
+)
+from IPython.display import publish_display_data
+from traitlets import Integer
+
+from aerospike_magic.display.grid import Grid
+from aerospike_magic.display.progress import mismatch_lines, summary_html, summary_line
+from aerospike_magic.display.style import page
+from aerospike_magic.display.text import escape, plural, size
+from aerospike_magic.magic.command import (
+    AerospikeCommand,
+    QueryCommand,
+    parse_aerospike,
+    parse_query,
+)
+from aerospike_magic.magic.failure import shown_briefly
+from aerospike_magic.magic.run import Finished, QueryRun, watch
+from aerospike_magic.magic.session import Session
+from aerospike_magic.magic.status import status_bundle
+from aerospike_magic.magic.variables import StatementVariables, statement_variables
+from aerospike_magic.magic.views import open_view
+
+if TYPE_CHECKING:
+    from aerospike_magic.engines.base import QueryOptions, QueryResult
+
+
+@magics_class
+class AerospikeMagics(Magics):
+    """The magics, and the session that they share.
+
+    Attributes:
+        rows: how many rows a cell without -o shows; set by `%config AerospikeMagics.rows = 100`.
+    """
+
+    rows = Integer(50, min=1, help="How many rows a cell without -o shows.").tag(config=True)
+
+    def __init__(self, shell: Any, session: Session | None = None) -> None:
+        super().__init__(shell)
+        self.session = session or Session()
+
+    @no_var_expand
+    @line_magic
+    def aerospike(self, line: str) -> None:
+        """Connect to Aerospike and look around.
+
+        ::
+
+            %aerospike connect HOST:PORT[,HOST:PORT]     or the name of a profile, or nothing (environment)
+                       [--user NAME] [--auth internal|external|none] [--timeout SECONDS]
+                       [--tls] [--tls-name NAME] [--tls-cafile PEM] [--tls-certfile PEM] [--tls-keyfile PEM]
+                       [--services-alternate]
+            %aerospike tables [NAMESPACE]                the sets, their records, size and storage
+            %aerospike schema NAMESPACE.SET              a set's columns, with the evidence for their types
+            %aerospike indexes [NAMESPACE]               the secondary indexes
+            %aerospike profiles                          the connections in the profile file
+            %aerospike disconnect
+            %aerospike                                   where things stand
+
+        A password is never given on the line: it comes from the keyring, from the environment, or from a
+        prompt.
+        """
+        with shown_briefly():
+            command = parse_aerospike(line)
+            getattr(self, f"_{command.name}")(command)
+
+    @no_var_expand
+    @needs_local_scope
+    @line_cell_magic
+    def aerosql(self, line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None) -> None:
+        """Run SQL on Aerospike sets, in place.
+
+        ::
+
+            %%aerosql [-o NAME] [-t pandas|polars|arrow|duckdb] [--limit N] [--explain]
+                      [--param NAME=VALUE] [--quiet] [--rps N]
+            SELECT origin, count(*) FROM demo.flights WHERE dep_delay > :delay GROUP BY origin
+
+            %%aerosql
+            df << SELECT * FROM demo.flights WHERE origin = 'JFK'
+
+            %aerosql SELECT count(*) FROM demo.flights
+
+        Without -o the first rows are shown and the scan stops there; with -o NAME (or NAME << SELECT …) the
+        whole result lands in that variable. Tables are named namespace.set; DataFrames of the notebook can
+        be joined by their name. `:name` and `{{name}}` take the value of a Python variable, bound and never
+        pasted.
+
+        -o NAME            put the whole result into NAME
+        -t TYPE            its type: pandas (default), polars, arrow, duckdb
+        --limit N          at most N rows
+        --explain          say how it would run: access path, what is pushed to the server, what not
+        --param NAME=VALUE a value for :name, before any variable of that name
+        --quiet            show no progress and no summary
+        --rps N            at most N records a second from each node
+        """
+        with shown_briefly():
+            command = parse_query(line, cell)
+            names = {**self.shell.user_ns, **(local_ns or {})}
+            variables = statement_variables(command.sql, names, command.parameters)
+            if command.explain:
+                self._explain(command, variables)
+            elif command.output:
+                self._store(command, variables)
+            else:
+                self._show(command, variables)
+
+    def _parameters(self, command: QueryCommand, local_ns: Mapping[str, Any]) -> dict[str, Any]:
+        # Only names that occur in the statement are handed over; the engine binds those that are parameters
+        # or tables there, and no others.
+        words = set(_WORD.findall(command.sql))
+        names = {**self.shell.user_ns, **local_ns}
+        known = {word: names[word] for word in words if word in names and not word.startswith("_")}
+        return {**known, **command.parameters}
+
+    def _options(self, command: QueryCommand) -> QueryOptions:
+        from aerospike_magic.engines.base import QueryOptions
+
+        return QueryOptions(limit=command.limit, records_per_second=command.records_per_second)
+
+    def _explain(self, command: QueryCommand, variables: StatementVariables) -> None:
+        from aerospike_magic.display.explain import explain_bundle
+
+        _, engine = self.session.opened()
+        explanation = engine.explain(
+            command.sql, variables.parameters, self._options(command), frames=variables.frames
+        )
+        publish_display_data(explain_bundle(explanation, _cells()))
+
+    def _show(self, command: QueryCommand, variables: StatementVariables) -> None:
+        from aerospike_magic.display.table import result_grid
+
+        # One row more than is shown tells whether there are more.
+        view = open_view(self.shell, quiet=command.quiet)
+        ended = self._run(command, variables, view, lambda result: result.head(self.rows + 1))
+        more = ended.value.num_rows > self.rows
+        grid = result_grid(ended.value.slice(0, self.rows), more=more, hint="-o NAME for all")
+        view.finish(summary_line(ended.scans, ended.elapsed_s), summary_html(ended.scans, ended.elapsed_s))
+        self._warn(ended, command)
+        publish_display_data(grid.bundle(_cells()))
+
+    def _store(self, command: QueryCommand, variables: StatementVariables) -> None:
+        view = open_view(self.shell, quiet=command.quiet)
+        ended = self._run(command, variables, view, lambda result: getattr(result, f"to_{command.kind}")())
+        self.shell.user_ns[command.output] = ended.value
+        tail = f"{command.output}: {describe_value(ended.value, command.kind)}"
+        view.finish(
+            summary_line(ended.scans, ended.elapsed_s, tail=tail),
+            summary_html(ended.scans, ended.elapsed_s, tail=tail),
+        )
+        self._warn(ended, command)
+
+    def _run(
+        self,
+        command: QueryCommand,
+        variables: StatementVariables,
+        view: Any,
+        consume: Callable[[QueryResult], Any],
+    ) -> Finished[Any]:
+        _, engine = self.session.opened()
+        return watch(QueryRun(engine, command.sql, variables, self._options(command), consume), view)
+
+    def _warn(self, ended: Finished[Any], command: QueryCommand) -> None:
+        lines = mismatch_lines(ended.scans)
+        if lines and not command.quiet:
+            body = "".join(f'<div class="aero-note">{escape(line)}</div>' for line in lines)
+            publish_display_data({"text/plain": "\n".join(lines), "text/html": page(body)})
+
+    def _status(self, command: AerospikeCommand) -> None:
+        publish_display_data(status_bundle(self.session.connection))
+
+    def _connect(self, command: AerospikeCommand) -> None:
+        target = command.arguments[0] if command.arguments else None
+        self.session.connect(target, **command.options)
+        self._status(command)
+
+    def _disconnect(self, command: AerospikeCommand) -> None:
+        print("disconnected" if self.session.disconnect() else "there was no connection")
+
+    def _tables(self, command: AerospikeCommand) -> None:
+        from aerospike_magic.display.schema import sets_grid
+
+        connection, _ = self.session.opened()
+        self._publish(sets_grid(connection.sets(*command.arguments)))
+
+    def _schema(self, command: AerospikeCommand) -> None:
+        from aerospike_magic.display.schema import schema_grid
+
+        connection, _ = self.session.opened()
+        self._publish(schema_grid(connection.schema(command.arguments[0])))
+
+    def _indexes(self, command: AerospikeCommand) -> None:
+        from aerospike_magic.display.schema import indexes_grid
+
+        connection, _ = self.session.opened()
+        self._publish(indexes_grid(connection.indexes(*command.arguments)))
+
+    def _publish(self, grid: Grid) -> None:
+        publish_display_data(grid.bundle(_cells()))
+
+
+def describe_value(value: Any, kind: str) -> str:
+    """Return a result's shape in words: `111,279 rows × 19 columns, pandas, 23.1 MB`."""
+    if kind == "duckdb":
+        return f"a DuckDB relation of {plural(len(value.columns), 'column')}"
+    n_rows, n_columns = value.shape
+    shape = f"{plural(n_rows, 'row')} × {plural(n_columns, 'column')}"
+    return f"{shape}, {kind}, {size(_n_bytes(value, kind))}"
+
+
+def _n_bytes(value: Any, kind: str) -> int:
+    if kind == "pandas":
+        return int(value.memory_usage(index=False).sum())
+    return int(value.estimated_size() if kind == "polars" else value.nbytes)
+
+
+def _cells() -> int:
+    return shutil.get_terminal_size((120, 24)).columns

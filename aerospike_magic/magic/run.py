@@ -1,0 +1,176 @@
+"""Run one query: the work on its own thread, the cell's thread free to show progress and be interrupted.
+
+DuckDB and socket reads run for long in C, where an interrupt would wait. So a worker thread runs the query
+and the cell's thread only waits, in short steps: it draws the progress ten times a second, hears the
+interrupt and the cancel button at once, and cancels the query for them. All output comes from the cell's
+thread, so it lands in the right cell, whatever the front end.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from aerospike_magic.display.live import ProgressView
+from aerospike_magic.display.progress import stopped_words
+from aerospike_magic.display.text import duration, escape
+from aerospike_magic.errors import AerospikeMagicError, ScanCancelled
+from aerospike_magic.magic.variables import StatementVariables
+from aerospike_magic.scan.progress import ScanProgress
+
+if TYPE_CHECKING:
+    from aerospike_magic.engines.base import Engine, QueryOptions, QueryResult
+
+T = TypeVar("T")
+
+TICK_S = 0.05
+FIRST_UPDATE_S = 0.1  # a query that is done by then shows its line only, nothing flashes
+UPDATE_EVERY_S = 0.1
+STOP_WITHIN_S = 1.0
+
+
+class QueryInterrupted(KeyboardInterrupt):
+    """The cell was interrupted and its query was stopped; says how far it got."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished(Generic[T]):
+    """A query that ran to its end: what was made of its result, its last snapshots, its time in seconds."""
+
+    value: T
+    scans: tuple[ScanProgress, ...]
+    elapsed_s: float
+
+
+class QueryRun(Generic[T]):
+    """One query on a worker thread.
+
+    Args:
+        engine: where it runs.
+        sql: the statement.
+        variables: values to bind and tables to read.
+        options: limits and throttle.
+        consume: takes what is wanted of the result; called on the worker thread.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        sql: str,
+        variables: StatementVariables,
+        options: QueryOptions,
+        consume: Callable[[QueryResult], T],
+    ) -> None:
+        self._engine = engine
+        self._sql = sql
+        self._variables = variables
+        self._options = options
+        self._consume = consume
+        self._result: QueryResult | None = None
+        self._last: tuple[ScanProgress, ...] = ()
+        self._value: list[T] = []
+        self._error: BaseException | None = None
+        self._is_cancelled = False
+        self._done = threading.Event()
+        self._started_at = time.perf_counter()
+
+    def start(self) -> None:
+        """Start the worker thread."""
+        self._started_at = time.perf_counter()
+        threading.Thread(target=self._work, name="aerospike-magic-query", daemon=True).start()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until the query ended, at most `timeout_s` seconds; return whether it did."""
+        return self._done.wait(timeout_s)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the start."""
+        return time.perf_counter() - self._started_at
+
+    @property
+    def progress(self) -> tuple[ScanProgress, ...]:
+        """A snapshot of each of the query's scans; empty while it is planned."""
+        result = self._result
+        if result is not None:
+            self._last = result.progress
+        return self._last
+
+    def cancel(self) -> None:
+        """Ask the query to stop; it ends within a second, also when it is still being planned."""
+        self._is_cancelled = True
+        if self._result is not None:
+            self._result.cancel()
+
+    def finished(self) -> Finished[T]:
+        """Return the outcome of a query that ended, or raise its error."""
+        if self._error is not None:
+            raise self._error
+        return Finished(self._value[0], self._last, self.elapsed_s)
+
+    def _work(self) -> None:
+        try:
+            names = self._variables
+            self._result = self._engine.query(self._sql, names.parameters, self._options, frames=names.frames)
+            if self._is_cancelled:
+                raise ScanCancelled("the query was stopped before it read anything")
+            self._value.append(self._consume(self._result))
+        except BaseException as error:  # handed to the cell's thread, which raises it
+            self._error = error
+        finally:
+            self._close()
+            self._done.set()
+
+    def _close(self) -> None:
+        if self._result is not None:
+            self._last = self._result.progress
+            self._result.close()
+
+
+def watch(run: QueryRun[T], view: ProgressView) -> Finished[T]:
+    """Start a query, show its progress until it ends, return its outcome.
+
+    The view is left open on success, for the caller to finish with its own words.
+
+    Raises:
+        QueryInterrupted: the cell was interrupted; the query is stopped, nothing of it is kept.
+        ScanCancelled: the cancel button was pressed; the same.
+        AerospikeMagicError: the query failed.
+    """
+    try:
+        run.start()
+        shown_at = FIRST_UPDATE_S - UPDATE_EVERY_S
+        while not run.wait(TICK_S):
+            if view.cancel_wanted:
+                run.cancel()
+                if not run.wait(STOP_WITHIN_S):
+                    view.update(run.progress, run.elapsed_s)
+                raise ScanCancelled(_stopped(run, view))
+            if run.elapsed_s - shown_at >= UPDATE_EVERY_S:
+                shown_at = run.elapsed_s
+                view.update(run.progress, shown_at)
+        return run.finished()
+    except KeyboardInterrupt:
+        run.cancel()
+        run.wait(STOP_WITHIN_S)
+        raise QueryInterrupted(_stopped(run, view)) from None
+    except ScanCancelled:
+        raise
+    except AerospikeMagicError:
+        scans = run.progress
+        view.finish(*_ended("failed", scans, run.elapsed_s) if scans else ("", ""))
+        raise
+
+
+def _stopped(run: QueryRun[Any], view: ProgressView) -> str:
+    words, fragment = _ended("stopped", run.progress, run.elapsed_s)
+    view.finish(words, fragment)
+    return f"the query was {words}; nothing of it was kept"
+
+
+def _ended(how: str, scans: Sequence[ScanProgress], elapsed_s: float) -> tuple[str, str]:
+    words = f"{how} after {duration(elapsed_s)}: {stopped_words(scans)}"
+    return words, f'<div class="aero-line" role="status">{escape(words)}</div>'

@@ -1,0 +1,82 @@
+"""The state behind the magics: one connection, its engine, its catalogue for completion."""
+
+from __future__ import annotations
+
+import threading
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from aerospike_magic.errors import ConnectError
+from aerospike_magic.magic.catalog import Catalog
+
+if TYPE_CHECKING:
+    from aerospike_magic.connection import Connection
+    from aerospike_magic.engines.base import Engine
+
+
+class Session:
+    """One notebook's connection; at most one is open at a time.
+
+    Attributes:
+        connection: the open connection, or None.
+        engine: the engine on it, or None.
+        catalog: what completion knows of it, or None.
+    """
+
+    def __init__(self) -> None:
+        self.connection: Connection | None = None
+        self.engine: Engine | None = None
+        self.catalog: Catalog | None = None
+
+    def connect(self, target: str | None = None, **options: Any) -> Connection:
+        """Open a connection in place of the present one.
+
+        Args:
+            target: "host:port[,host:port]", a profile's name, or None for the environment and the default
+            profile. options: as for `aerospike_magic.connect`.
+
+        Raises:
+            ConnectError: nothing answers, or the login is refused; the present connection stays open then.
+            ConfigError: an option or a profile is wrong.
+        """
+        from aerospike_magic.connection import connect
+
+        connection = connect(target, **options)
+        self.disconnect()
+        self.connection = connection
+        self.catalog = Catalog(connection)
+        self.catalog.refresh()
+        # The first query should not wait for imports; a thread has the time until the user has typed it.
+        threading.Thread(target=_import_ahead, name="aerospike-magic-import", daemon=True).start()
+        from aerospike_magic.engines.local.engine import LocalEngine
+
+        self.engine = LocalEngine(connection)
+        return connection
+
+    def disconnect(self) -> bool:
+        """Close the connection; return whether there was one."""
+        connection, engine = self.connection, self.engine
+        self.connection = self.engine = self.catalog = None
+        if engine is not None:
+            engine.close()
+        if connection is not None:
+            connection.close()
+        return connection is not None
+
+    def opened(self) -> tuple[Connection, Engine]:
+        """Return the open connection and its engine.
+
+        Raises:
+            ConnectError: there is none.
+        """
+        if self.connection is None or self.engine is None:
+            raise ConnectError("not connected", hint="%aerospike connect HOST:PORT")
+        return self.connection, self.engine
+
+
+def _import_ahead() -> None:
+    for name in ("pandas", "aerospike_magic.widgets.progress"):
+        try:
+            import_module(name)
+        except ImportError:
+            return
