@@ -271,12 +271,15 @@ def decode_message(buffer: bytes | bytearray | memoryview, offset: int = 0) -> t
         raise WireError(
             f"a message header needs {MESSAGE_HEADER_SIZE} bytes, {max(len(view) - offset, 0)} left"
         )
-    header_size, *numbers, n_fields, n_ops = _HEADER.unpack_from(view, offset)
+    header: tuple[int, ...] = _HEADER.unpack_from(view, offset)
+    header_size, info1, info2, info3, info4, result_code, *counts = header
+    generation, record_ttl, transaction_ttl, n_fields, n_ops = counts
     if header_size != MESSAGE_HEADER_SIZE:
         raise WireError(f"a message header of {header_size} bytes instead of {MESSAGE_HEADER_SIZE}")
     fields, offset = decode_fields(view, offset + MESSAGE_HEADER_SIZE, n_fields)
     ops, offset = decode_ops(view, offset, n_ops)
-    return Message(*numbers, fields=fields, ops=ops), offset
+    flags = (info1, info2, info3, info4)
+    return Message(*flags, result_code, generation, record_ttl, transaction_ttl, fields, ops), offset
 
 
 def iter_messages(body: bytes | bytearray | memoryview) -> Iterator[Message]:
