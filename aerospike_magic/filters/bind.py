@@ -1,17 +1,16 @@
 """Constants brought into the domain of the column that they are compared with.
 
-After `bind_compare` and `bind_in` an integer column is compared with int64 constants only, a double column with
-doubles only, and what can be decided by the types alone is decided: ``n > 2.5`` becomes ``n >= 3``,
-``f = 9007199254740993`` is never true, ``n < 1e300`` holds for every value that is there. Comparison across the two
-is of the exact numbers, never of one rounded into the other's type. Both the compiled server expression and the
-evaluation of a batch start from here, so that they cannot differ in it.
+After `bind_compare` and `bind_in` an integer column is compared with int64 constants only, a double column
+with doubles only, and what the types alone decide is decided: ``n > 2.5`` becomes ``n >= 3``,
+``f = 9007199254740993`` is never true, ``n < 1e300`` holds for every value that is there. Comparison across
+the two is of the exact numbers, never of one rounded into the other's type. Both the compiled server
+expression and the evaluation of a batch start from here, so that they cannot differ in it.
 """
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable
 from enum import Enum
 
 import pyarrow as pa
@@ -24,7 +23,6 @@ from aerospike_magic.filters.predicate import (
     IsNull,
     Not,
     Operator,
-    Predicate,
     Value,
     describe,
     describe_value,
@@ -48,7 +46,7 @@ class Domain(Enum):
 
 def domain_of(dtype: pa.DataType) -> Domain:
     """Return the domain of an Arrow type; lists, maps, structs and the like are `Domain.OTHER`."""
-    if pa.types.is_signed_integer(dtype):
+    if pa.types.is_int64(dtype):
         return Domain.INTEGER
     if pa.types.is_float64(dtype):
         return Domain.DOUBLE
@@ -69,14 +67,14 @@ def bind_compare(p: Compare, domain: Domain) -> Compare | Not | Always:
     Raises:
         FilterError: the constant is of a type that the column cannot be compared with.
     """
-    check_constant(p, p.value, domain)
+    check_constant(p, domain)
     if p.value is None:
         return Always(False)
     if domain is Domain.INTEGER:
         return _bind_integer(p)
     if domain is Domain.DOUBLE:
         return _bind_double(p)
-    return p
+    return _bind_bool(p) if domain is Domain.BOOL else p
 
 
 def bind_in(p: In, domain: Domain) -> In | Compare | Always:
@@ -93,8 +91,8 @@ def bind_in(p: In, domain: Domain) -> In | Compare | Always:
     return Compare("=", p.column, found[0]) if len(found) == 1 else In(p.column, found)
 
 
-def check_constant(p: Predicate, value: Value, domain: Domain) -> None:
-    """Raise FilterError where `value` cannot be compared with a column of `domain`."""
+def check_constant(p: Compare, domain: Domain) -> None:
+    """Raise FilterError where the constant cannot be compared with a column of `domain`."""
     fits: dict[Domain, tuple[type, ...]] = {
         Domain.INTEGER: (int, float),
         Domain.DOUBLE: (int, float),
@@ -103,13 +101,13 @@ def check_constant(p: Predicate, value: Value, domain: Domain) -> None:
         Domain.BINARY: (bytes,),
         Domain.OTHER: (),
     }
+    value, wanted = p.value, fits[domain]
     if value is None:
         return
-    wanted = fits[domain]
     if isinstance(value, bool) != (domain is Domain.BOOL) or not isinstance(value, wanted):
-        column = p.column if isinstance(p, Compare | In | IsNull) else ""
+        shown = describe_value(value)
         raise FilterError(
-            f"{describe(p)}: {column} holds {domain.value} and cannot be compared with {describe_value(value)}",
+            f"{describe(p)}: {p.column} holds {domain.value} and cannot be compared with {shown}",
             hint="cast one side in SQL" if wanted else "only IS NULL and IS NOT NULL work on nested columns",
         )
 
@@ -143,6 +141,17 @@ def _bind_double(p: Compare) -> Compare | Not | Always:
     assert isinstance(p.value, int)
     low, high = neighbouring_doubles(p.value)
     return Compare(p.op, p.column, low) if low == high else _between(p, low, high)
+
+
+def _bind_bool(p: Compare) -> Compare | Not | Always:
+    # false < true; what is left is an equality.
+    true_fits = {"=": p.value, "<>": not p.value, ">": not p.value, ">=": True, "<": False, "<=": p.value}
+    false_fits = {"=": not p.value, "<>": p.value, ">": False, ">=": not p.value, "<": p.value, "<=": True}
+    if true_fits[p.op] and false_fits[p.op]:
+        return present(p.column)
+    if true_fits[p.op] or false_fits[p.op]:
+        return Compare("=", p.column, bool(true_fits[p.op]))
+    return Always(False)
 
 
 def neighbouring_doubles(value: int) -> tuple[float, float]:
@@ -189,8 +198,3 @@ def int_bounds(op: Operator, value: int) -> tuple[int, int] | None:
     if op in ("=", "<=", "<"):
         high = value - (op == "<")
     return (low, high) if INT64_MIN <= low <= high <= INT64_MAX else None
-
-
-def nulls_dropped(values: Iterable[Value]) -> tuple[Value, ...]:
-    """Return the values without None."""
-    return tuple(v for v in values if v is not None)

@@ -1,7 +1,7 @@
 """A predicate applied to a record batch, vectorised: the reference that the pushed expression must equal.
 
-The semantics are those of `predicate`, which are DuckDB's and polars' too; they differ from Arrow's own kernels in
-NaN (Arrow follows IEEE: NaN is neither equal to nor greater than anything).
+The semantics are those of `predicate`, which are DuckDB's and polars' too; they differ from Arrow's own
+kernels in NaN (Arrow follows IEEE: NaN is neither equal to nor greater than anything).
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ is true. NaN equals NaN and is greater than every number, ``-0.0 = 0.0``, string
 byte.
 
 `simplify` is what the rest of the room stands on: it pushes every NOT down to the leaves. Above them there is
-then only AND and OR, for which NULL and false cannot be told apart by the rows that are kept, so that a leaf only
-ever has to say exactly when it is *true*.
+then only AND and OR, for which NULL and false cannot be told apart by the rows that are kept, so that a
+leaf only ever has to say exactly when it is *true*.
 """
 
 from __future__ import annotations
