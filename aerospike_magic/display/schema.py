@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from aerospike_magic.display.grid import Grid, GridColumn
 from aerospike_magic.display.table import type_name
@@ -18,7 +18,7 @@ def sets_grid(sets: Iterable[SetInfo]) -> Grid:
     """Lay out sets: name as SQL takes it, records, bytes, where they are stored."""
     rows = tuple(
         (
-            f"{found.namespace}.{found.set_name}",
+            f"{found.namespace}.{found.name}",
             count(found.objects),
             size(found.n_bytes),
             found.storage_engine,
@@ -55,6 +55,22 @@ def schema_grid(schema: SetSchema) -> Grid:
     )
 
 
+def profiles_grid(profiles: Mapping[str, Mapping[str, Any]], path: str) -> Grid:
+    """Lay out the profiles of a file, without any secret."""
+    columns = tuple(GridColumn(name) for name in ("profile", "hosts", "user", "tls", "namespace"))
+    rows = tuple(
+        (
+            name,
+            _listed(profile.get("hosts", "")),
+            str(profile.get("user", "")),
+            "yes" if any(key.startswith("tls") for key in profile) else "",
+            str(profile.get("namespace", "")),
+        )
+        for name, profile in profiles.items()
+    )
+    return Grid(columns, rows, note=path if rows else f"no profiles; they would be in {path}")
+
+
 def indexes_grid(indexes: Iterable[IndexInfo]) -> Grid:
     """Lay out secondary indexes."""
     names = ("index", "set", "bin", "type", "of", "state", "entries")
@@ -72,6 +88,10 @@ def indexes_grid(indexes: Iterable[IndexInfo]) -> Grid:
         for index in indexes
     )
     return Grid(columns, rows, note="" if rows else "no secondary indexes")
+
+
+def _listed(hosts: Any) -> str:
+    return ", ".join(map(str, hosts)) if isinstance(hosts, list | tuple) else str(hosts)
 
 
 def _coverage(fraction: float) -> str:

@@ -20,8 +20,8 @@ KEEP_S = 60.0
 class Catalog:
     """Cached names of one connection.
 
-    Completion calls `tables` and `columns`: each returns what is cached, starts a fetch when that is missing or
-    old, and waits at most `WAIT_S` for a first answer. A fetch that fails is tried again at the next call.
+    Completion calls `tables` and `columns`: each returns what is cached, starts a fetch when that is missing
+    or old, and waits at most `WAIT_S` for a first answer. A fetch that fails is tried again at the next call.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -71,7 +71,7 @@ class Catalog:
 
     def _read_tables(self) -> None:
         namespaces = self._connection.namespaces()
-        pairs = [(each.namespace, each.set_name) for each in self._connection.sets()]
+        pairs = [(each.namespace, each.name) for each in self._connection.sets()]
         empty = [(name, "") for name in namespaces if name not in {namespace for namespace, _ in pairs}]
         self._tables = tuple(sorted(pairs + empty))
         self._tables_read_at = time.monotonic()

@@ -94,8 +94,8 @@ def _seconds(text: str) -> float:
 
 
 def _auth(text: str) -> str:
-    if text not in ("internal", "external", "none"):
-        raise ValueError("one of internal, external, none")
+    if text not in ("internal", "external", "pki", "none"):
+        raise ValueError("one of internal, external, pki, none")
     return text
 
 
@@ -121,7 +121,8 @@ QUERY_OPTIONS: Mapping[str, Option] = {
 
 CONNECT_OPTIONS: Mapping[str, Option] = {
     "--user": Option("user", str, "log in; the password comes from the keyring, the environment or a prompt"),
-    "--auth": Option("auth", _auth, "internal, external or none"),
+    "--auth": Option("auth", _auth, "internal, external, pki or none"),
+    "--namespace": Option("namespace", str, "the namespace of sets named without one"),
     "--tls": Option("tls", None, "encrypt"),
     "--tls-name": Option("tls_name", str, "the name in the server's certificate"),
     "--tls-cafile": Option("tls_cafile", str, "PEM file of the authorities to trust"),

@@ -28,5 +28,4 @@ def shown_briefly() -> Iterator[None]:
 
 
 def _render_as(error: BaseException, lines: list[str]) -> None:
-    error._render_traceback_ = lambda: lines  # type: ignore[attr-defined]  # IPython's protocol, on the
-    instance
+    error._render_traceback_ = lambda: lines  # type: ignore[attr-defined]  # IPython's protocol

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
+from getpass import getpass
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import (
@@ -28,6 +29,7 @@ from aerospike_magic.magic.command import (
     parse_query,
 )
 from aerospike_magic.magic.failure import shown_briefly
+from aerospike_magic.magic.passwords import with_password
 from aerospike_magic.magic.run import Finished, QueryRun, watch
 from aerospike_magic.magic.session import Session
 from aerospike_magic.magic.status import status_bundle
@@ -60,9 +62,9 @@ class AerospikeMagics(Magics):
         ::
 
             %aerospike connect HOST:PORT[,HOST:PORT]     or the name of a profile, or nothing (environment)
-                       [--user NAME] [--auth internal|external|none] [--timeout SECONDS]
+                       [--user NAME] [--auth internal|external|pki|none] [--namespace NAME]
                        [--tls] [--tls-name NAME] [--tls-cafile PEM] [--tls-certfile PEM] [--tls-keyfile PEM]
-                       [--services-alternate]
+                       [--services-alternate] [--timeout SECONDS]
             %aerospike tables [NAMESPACE]                the sets, their records, size and storage
             %aerospike schema NAMESPACE.SET              a set's columns, with the evidence for their types
             %aerospike indexes [NAMESPACE]               the secondary indexes
@@ -117,14 +119,6 @@ class AerospikeMagics(Magics):
                 self._store(command, variables)
             else:
                 self._show(command, variables)
-
-    def _parameters(self, command: QueryCommand, local_ns: Mapping[str, Any]) -> dict[str, Any]:
-        # Only names that occur in the statement are handed over; the engine binds those that are parameters
-        # or tables there, and no others.
-        words = set(_WORD.findall(command.sql))
-        names = {**self.shell.user_ns, **local_ns}
-        known = {word: names[word] for word in words if word in names and not word.startswith("_")}
-        return {**known, **command.parameters}
 
     def _options(self, command: QueryCommand) -> QueryOptions:
         from aerospike_magic.engines.base import QueryOptions
@@ -184,7 +178,8 @@ class AerospikeMagics(Magics):
 
     def _connect(self, command: AerospikeCommand) -> None:
         target = command.arguments[0] if command.arguments else None
-        self.session.connect(target, **command.options)
+        options = with_password(target, command.options, getpass)
+        self.session.connect(target, **options)
         self._status(command)
 
     def _disconnect(self, command: AerospikeCommand) -> None:
@@ -207,6 +202,12 @@ class AerospikeMagics(Magics):
 
         connection, _ = self.session.opened()
         self._publish(indexes_grid(connection.indexes(*command.arguments)))
+
+    def _profiles(self, command: AerospikeCommand) -> None:
+        from aerospike_magic.connection.profiles import load_profiles, profiles_path
+        from aerospike_magic.display.schema import profiles_grid
+
+        self._publish(profiles_grid(load_profiles(), str(profiles_path())))
 
     def _publish(self, grid: Grid) -> None:
         publish_display_data(grid.bundle(_cells()))

@@ -14,7 +14,7 @@ _TABLE_HOMES = ("pandas", "polars", "pyarrow", "duckdb", "_duckdb")
 
 @dataclass(frozen=True, slots=True)
 class StatementVariables:
-    """Variables whose name occurs in a statement; the engine binds those that are parameters or tables there."""
+    """Variables named in a statement; the engine takes those that are parameters or tables there."""
 
     parameters: Mapping[str, Any]
     frames: Mapping[str, Any]
@@ -38,7 +38,7 @@ def statement_variables(
 
 
 def is_table(value: Any) -> bool:
-    """Whether a value can be read as a table; told by its type's name, so that no library is imported for it."""
+    """Whether a value can be read as a table; told by its type's name, so that nothing is imported."""
     kind = type(value)
     return kind.__name__ in _TABLE_TYPES and kind.__module__.partition(".")[0] in _TABLE_HOMES
 
