@@ -44,7 +44,7 @@ class RawString(bytes):
 
 
 class OpaqueBlob(bytes):
-    """The bytes of a value whose content only its writer knows: a language blob, a vector, an unknown element.
+    """The bytes of a value whose content only its writer knows: language blobs, vectors, unknown elements.
 
     Attributes:
         particle_type: its type, see `ParticleType`.
