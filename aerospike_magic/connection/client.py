@@ -1,0 +1,97 @@
+"""The official client, as our settings want it: its configuration, its start, and what stays quiet.
+
+The official client does seeds, tending, TLS, login, info, key reads and writes; scans open their own sockets.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import aerospike
+from aerospike import exception as client_errors
+
+from aerospike_magic.connection.refusals import translate, unreachable
+from aerospike_magic.connection.settings import ConnectionSettings
+from aerospike_magic.errors import AerospikeMagicError
+
+_AUTH = {
+    "internal": aerospike.AUTH_INTERNAL,
+    "external": aerospike.AUTH_EXTERNAL,
+    "pki": aerospike.AUTH_PKI,
+}
+
+
+def client_config(settings: ConnectionSettings) -> dict[str, Any]:
+    """Return the official client's configuration for our settings; it holds the password."""
+    timeout_ms = int(settings.timeout_s * 1000)
+    policies: dict[str, Any] = {
+        "login_timeout_ms": int(settings.connect_timeout_s * 1000),
+        "info": {"timeout": timeout_ms},
+        "read": {"total_timeout": timeout_ms, "socket_timeout": timeout_ms},
+        "write": {"total_timeout": timeout_ms, "socket_timeout": timeout_ms},
+        "batch": {"total_timeout": timeout_ms, "socket_timeout": timeout_ms},
+        "query": {"socket_timeout": timeout_ms},
+    }
+    config: dict[str, Any] = {
+        "hosts": [(h.name, h.port, h.tls_name or settings.tls_name or h.name) for h in settings.hosts]
+        if settings.tls
+        else [(h.name, h.port) for h in settings.hosts],
+        "connect_timeout": int(settings.connect_timeout_s * 1000),
+        "use_services_alternate": settings.services_alternate,
+        "policies": policies,
+    }
+    if settings.auth != "none":
+        policies["auth_mode"] = _AUTH[settings.auth]
+    if settings.auth in ("internal", "external"):
+        config["user"], config["password"] = settings.user, settings.password
+    if settings.tls:
+        tls = {
+            "enable": True,
+            "cafile": settings.tls_cafile,
+            "certfile": settings.tls_certfile,
+            "keyfile": settings.tls_keyfile,
+            "keyfile_pw": settings.tls_keyfile_password,
+        }
+        config["tls"] = {name: value for name, value in tls.items() if value is not None}
+    return config
+
+
+def open_client(settings: ConnectionSettings) -> aerospike.Client:
+    """Return a connected official client.
+
+    Raises:
+        ConnectError: no seed answered (the message has what each one did), or login or TLS failed.
+        ConfigError: the client refused a setting.
+    """
+    # Its log goes to the process's stdout, which in a notebook is the user's; failures arrive as exceptions.
+    aerospike.set_log_level(aerospike.LOG_LEVEL_OFF)
+    try:
+        client = aerospike.client(client_config(settings))
+        if not client.is_connected():
+            client.connect()
+    except client_errors.AerospikeError as error:
+        raise _explain(error, settings) from error
+    return client
+
+
+def _explain(error: Exception, settings: ConnectionSettings) -> AerospikeMagicError:
+    ours = translate(error, settings, f"connect to {settings.address}")
+    if getattr(error, "code", None) not in (-1, -3, -7, -8, -10, -11, -12, -16):
+        return ours
+    return unreachable(
+        settings, [(str(h), _probe(h.name, h.port, settings)) for h in settings.hosts[:4]], ours.message
+    )
+
+
+def _probe(host: str, port: int, settings: ConnectionSettings) -> str:
+    """Say in words what one TCP connection does: the client's own words are the same for every failure."""
+    try:
+        with socket.create_connection((host, port), timeout=min(settings.connect_timeout_s, 2.0)):
+            return "it accepts connections but does not speak to us"
+    except socket.gaierror:
+        return "no such host name"
+    except TimeoutError:
+        return "no answer in time"
+    except OSError as error:
+        return (error.strerror or type(error).__name__).lower()

@@ -1,0 +1,415 @@
+"""A connection to a cluster: the official client underneath, and all that a scan must know of the cluster."""
+
+from __future__ import annotations
+
+import base64
+import threading
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, overload
+
+import aerospike
+
+from aerospike_magic.connection import catalog
+from aerospike_magic.connection.catalog import IndexInfo, NamespaceInfo, SetInfo
+from aerospike_magic.connection.client import open_client
+from aerospike_magic.connection.cluster import Node, PartitionMap, build_partition_map, parse_peer_tls_names
+from aerospike_magic.connection.names import no_such_set, split_name
+from aerospike_magic.connection.refusals import translated
+from aerospike_magic.connection.sample import plan_sample, read_run
+from aerospike_magic.connection.settings import ConnectionSettings, resolve_settings
+from aerospike_magic.connection.sockets import SocketOpener
+from aerospike_magic.errors import ConnectError, SchemaError, ServerError
+from aerospike_magic.schema.infer import SampleRecord, infer_schema
+from aerospike_magic.schema.types import SetSchema
+from aerospike_magic.wire.info import parse_info_failure
+
+DEFAULT_SAMPLE_RECORDS = 10_000
+
+
+def connect(
+    target: str | None = None,
+    *,
+    profile: str | None = None,
+    user: str | None = None,
+    password: str | None = None,
+    auth: str | None = None,
+    namespace: str | None = None,
+    tls: bool | None = None,
+    tls_name: str | None = None,
+    tls_cafile: str | None = None,
+    tls_certfile: str | None = None,
+    tls_keyfile: str | None = None,
+    tls_keyfile_password: str | None = None,
+    services_alternate: bool | None = None,
+    timeout_s: float | None = None,
+    connect_timeout_s: float | None = None,
+) -> Connection:
+    """Connect to an Aerospike cluster.
+
+    Args:
+        target: ``"host:port[,host:port]"``, the name of a profile, or None for what the environment or the
+            profile ``default`` says; see `aerospike_magic.connection.settings` for the order in which
+            values are looked for.
+        profile: a profile's name, for what the other arguments leave open.
+        user, password: credentials; a password may be ``"keyring:"`` or ``"env:NAME"``.
+        auth: "internal" (default with a user), "external" (LDAP; needs TLS), "pki" (client certificate) or
+            "none".
+        namespace: the namespace of sets named without one.
+        tls: whether to encrypt; on by itself when another TLS argument is given.
+        tls_name: the name in the servers' certificates.
+        tls_cafile, tls_certfile, tls_keyfile: paths of PEM files.
+        tls_keyfile_password: password of the key file.
+        services_alternate: reach nodes at their alternate-access addresses (behind a NAT or a container).
+        timeout_s: seconds for a request, default 10.
+        connect_timeout_s: seconds to reach a node and log in, default 5.
+
+    Returns:
+        An open connection; also a context manager.
+
+    Raises:
+        ConfigError: a setting makes no sense, or nothing says where to connect.
+        ConnectError: no node answered, or login or TLS failed.
+
+    Example:
+        >>> with connect("127.0.0.1:3000") as connection:  # doctest: +SKIP
+        ...     connection.namespaces()
+        ['demo', 'test']
+    """
+    given: dict[str, Any] = {
+        "user": user,
+        "password": password,
+        "auth": auth,
+        "namespace": namespace,
+        "tls": tls,
+        "tls_name": tls_name,
+        "tls_cafile": tls_cafile,
+        "tls_certfile": tls_certfile,
+        "tls_keyfile": tls_keyfile,
+        "tls_keyfile_password": tls_keyfile_password,
+        "services_alternate": services_alternate,
+        "timeout_s": timeout_s,
+        "connect_timeout_s": connect_timeout_s,
+    }
+    return Connection(resolve_settings(target, profile=profile, **given))
+
+
+class Connection:
+    """An open connection; safe to share between threads.
+
+    Answers about nodes, sets and indexes are asked for at each call; schemas are kept until `refresh`.
+    """
+
+    def __init__(self, settings: ConnectionSettings) -> None:
+        """Connect; `connect` is the friendlier way."""
+        self._settings = settings
+        self._client: aerospike.Client | None = open_client(settings)
+        self._lock = threading.Lock()
+        self._schemas: dict[tuple[str, str], SetSchema] = {}
+        self._sockets = SocketOpener(settings)
+
+    def __repr__(self) -> str:
+        state = "" if self._client is not None else ", closed"
+        user = f", user={self._settings.user!r}" if self._settings.user else ""
+        tls = ", tls" if self._settings.tls else ""
+        return f"<Connection {self._settings.address}{user}{tls}{state}>"
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def settings(self) -> ConnectionSettings:
+        """The settings, as they were found; the repr hides the secrets."""
+        return self._settings
+
+    @property
+    def client(self) -> aerospike.Client:
+        """The official client, for what this package does not do.
+
+        Raises:
+            ConnectError: the connection is closed.
+        """
+        client = self._client
+        if client is None:
+            raise ConnectError("the connection is closed", hint="connect again")
+        return client
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._client is None
+
+    def close(self) -> None:
+        """Close the official client; idempotent. Sockets that were handed out belong to their users."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    # What there is
+
+    @overload
+    def info(self, command: str) -> dict[str, str]: ...
+    @overload
+    def info(self, command: str, node: Node | str) -> str: ...
+    def info(self, command: str, node: Node | str | None = None) -> str | dict[str, str]:
+        """Ask an info command.
+
+        Args:
+            command: for example ``"sets/test"``.
+            node: a node or its name, or None for all nodes.
+
+        Returns:
+            The answer after the tab; for all nodes, node name → answer.
+
+        Raises:
+            ServerError: the (or any) node answered with an error.
+            ConnectError: a node did not answer.
+        """
+        if node is None:
+            answers = self._info_all(command)
+            return {name: _checked(command, answer, name) for name, answer in answers.items()}
+        name = node.name if isinstance(node, Node) else node
+        with translated(self._settings, f"ask {command!r}", node=name):
+            return _checked(command, _value(self.client.info_single_node(command, name)), name)
+
+    def namespaces(self) -> list[str]:
+        """Return the names of the namespaces, sorted."""
+        return sorted(
+            {name for answer in self.info("namespaces").values() for name in answer.split(";") if name}
+        )
+
+    def namespace_info(self, namespace: str) -> NamespaceInfo:
+        """Return storage, index type, replication factor and number of records of a namespace.
+
+        Raises:
+            SchemaError: there is no such namespace.
+        """
+        answers = self._info_all(f"namespace/{namespace}")
+        known = [
+            a for a in answers.values() if a and parse_info_failure(a) is None and "type=unknown" not in a
+        ]
+        if not known:
+            split_name(f"{namespace}.x", namespaces=self.namespaces())
+            raise SchemaError(f"namespace {namespace} gives no information about itself")
+        return catalog.combine_namespace(namespace, known)
+
+    def sets(self, namespace: str | None = None) -> list[SetInfo]:
+        """Return the sets of a namespace, or of all, with counts and storage engine, from info alone."""
+        names = self.namespaces() if namespace is None else [namespace]
+        namespaces = {name: self.namespace_info(name) for name in names}
+        command = "sets" if namespace is None else f"sets/{namespace}"
+        return catalog.combine_sets(namespaces, list(self.info(command).values()))
+
+    def indexes(self, namespace: str | None = None) -> list[IndexInfo]:
+        """Return the secondary indexes of a namespace, or of all, with their statistics."""
+        found: list[IndexInfo] = []
+        for name in self.namespaces() if namespace is None else [namespace]:
+            listed = catalog.combine_indexes(list(self.info(f"sindex-list:ns={name}").values()))
+            factor = self.namespace_info(name).replication_factor if listed else 1
+            found += [self._with_statistics(index, factor) for index in listed]
+        return found
+
+    # The cluster
+
+    def nodes(self) -> list[Node]:
+        """Return the nodes that the client reaches now, sorted by name.
+
+        Raises:
+            ConnectError: there are none.
+        """
+        with translated(self._settings, "list the nodes"):
+            rows = self.client.get_node_names()
+        if not rows:
+            raise ConnectError("the cluster has no node that can be reached", hint="is the server running?")
+        tls_names = self._tls_names() if self._settings.tls else {}
+        fallback = self._settings.tls_name if self._settings.tls else None
+        return sorted(
+            (
+                Node(
+                    row["node_name"],
+                    row["address"],
+                    int(row["port"]),
+                    tls_names.get(
+                        row["node_name"], fallback or (row["address"] if self._settings.tls else None)
+                    ),
+                )
+                for row in rows
+            ),
+            key=lambda node: node.name,
+        )
+
+    def partition_map(self, namespace: str) -> PartitionMap:
+        """Ask every node which partitions it is master of, now.
+
+        A node that does not answer owns nothing in the map.
+
+        Raises:
+            SchemaError: there is no such namespace.
+            ConnectError: no node answered.
+        """
+        nodes = self.nodes()
+        result = build_partition_map(namespace, nodes, self._info_all("replicas"))
+        if len(result.missing) == len(result.owners):
+            split_name(f"{namespace}.x", namespaces=self.namespaces())
+        return result
+
+    def open_socket(self, node: Node, timeout_s: float | None = None) -> Any:
+        """Open a TCP connection to a node for the caller, TLS and login done.
+
+        Args:
+            node: from `nodes` or a `PartitionMap`.
+            timeout_s: seconds that any later send or receive may take; the settings' timeout if None.
+
+        Returns:
+            A connected `socket.socket` with Nagle's algorithm off. The caller closes it.
+
+        Raises:
+            ConnectError: the node cannot be reached, or refused TLS or the login.
+        """
+        return self._sockets.open(node, timeout_s)
+
+    def encode_expression(self, expression: Any) -> bytes:
+        """Return the wire bytes of an `aerospike_helpers.expressions` object (compiled or not)."""
+        compiled = expression.compile() if hasattr(expression, "compile") else expression
+        with translated(self._settings, "encode a filter expression"):
+            return base64.b64decode(self.client.get_expression_base64(compiled))
+
+    # Schemas and records
+
+    def split_name(self, name: str) -> tuple[str, str]:
+        """Split ``"ns.set"`` (or ``"set"``) by this cluster's namespaces; see `names.split_name`."""
+        return split_name(name, default_namespace=self._settings.namespace, namespaces=self.namespaces())
+
+    def schema(
+        self, name: str, *, sample_records: int = DEFAULT_SAMPLE_RECORDS, refresh: bool = False
+    ) -> SetSchema:
+        """Return the schema of a set, inferred from a sample at the first call and kept.
+
+        Args:
+            name: ``"namespace.set"``.
+            sample_records: about how many records to read, in whole random partitions; at least 1.
+            refresh: sample again, and drop an override by `set_schema`.
+
+        Raises:
+            SchemaError: there is no such namespace or set (the hint has near matches).
+        """
+        table = self.split_name(name)
+        with self._lock:
+            known = self._schemas.get(table)
+        if known is not None and not refresh:
+            return known
+        inferred = self._sample(*table, max(1, sample_records))
+        with self._lock:
+            self._schemas[table] = inferred
+        return inferred
+
+    def set_schema(self, schema: SetSchema) -> None:
+        """Use this schema for its set from now on, instead of an inferred one."""
+        with self._lock:
+            self._schemas[schema.namespace, schema.set_name] = schema
+
+    def get_many(
+        self,
+        namespace: str,
+        set_name: str,
+        keys: Sequence[Any] = (),
+        *,
+        digests: Sequence[bytes] = (),
+        bins: Sequence[str] | None = None,
+    ) -> list[SampleRecord | None]:
+        """Read records by user key or digest with one batch.
+
+        Args:
+            keys: user keys (int, str, bytes), read first.
+            digests: 20-byte digests, read after the keys.
+            bins: the bins wanted, None for all.
+
+        Returns:
+            One entry a key and digest, in order; None where there is no such record.
+
+        Raises:
+            ServerError: the batch, or a record in it, failed.
+        """
+        wanted: list[tuple[Any, ...]] = [
+            (namespace, set_name, bytearray(k) if isinstance(k, bytes) else k) for k in keys
+        ]
+        wanted += [(namespace, set_name, None, bytearray(digest)) for digest in digests]
+        if not wanted:
+            return []
+        with translated(self._settings, f"read {len(wanted)} keys of {namespace}.{set_name}"):
+            answer = self.client.batch_read(wanted, *([list(bins)] if bins is not None else []))
+        return [_batch_record(row) for row in answer.batch_records]
+
+    def _sample(self, namespace: str, set_name: str, sample_records: int) -> SetSchema:
+        objects = next((s.objects for s in self.sets(namespace) if s.name == set_name), None)
+        if objects is None:
+            raise no_such_set(namespace, set_name, [s.name for s in self.sets(namespace)])
+        records: list[SampleRecord] = []
+        partitions = 0
+        seed = zlib.crc32(f"{namespace}.{set_name}".encode())
+        for run in plan_sample(objects, sample_records, seed):
+            with translated(self._settings, f"sample {namespace}.{set_name}"):
+                records += read_run(self.client, namespace, set_name, run, 3 * self._settings.timeout_s)
+            partitions += run.count
+            if len(records) >= sample_records:
+                break
+        return infer_schema(namespace, set_name, records, objects, sampled_partitions=partitions)
+
+    def _with_statistics(self, index: IndexInfo, replication_factor: int) -> IndexInfo:
+        answers = self._info_all(f"sindex-stat:ns={index.namespace};indexname={index.name}").values()
+        entries, per_value = catalog.combine_index_statistics(list(answers), replication_factor)
+        return replace(index, entries=entries, entries_per_value=per_value)
+
+    def _info_all(self, command: str) -> dict[str, str]:
+        """Ask all nodes; one that does not answer is left out, unless none does."""
+        with translated(self._settings, f"ask {command!r}"):
+            rows = self.client.info_all(command)
+        answers = {name: _value(answer) for name, (error, answer) in rows.items() if error is None and answer}
+        if not answers:
+            raise ConnectError(f"no node answered {command!r}", hint="is the server running?")
+        return answers
+
+    def _tls_names(self) -> dict[str, str]:
+        command = "peers-tls-alt" if self._settings.services_alternate else "peers-tls-std"
+        return _merged(parse_peer_tls_names(answer) for answer in self._info_all(command).values())
+
+
+def _merged(tables: Iterable[dict[str, str]]) -> dict[str, str]:
+    return {key: value for table in tables for key, value in table.items()}
+
+
+def _value(answer: str) -> str:
+    return answer.partition("\t")[2].rstrip("\n") if "\t" in answer else answer.rstrip("\n")
+
+
+def _checked(command: str, answer: str, node: str) -> str:
+    failure = parse_info_failure(answer)
+    if failure is not None:
+        raise ServerError(
+            f"info {command!r} was refused: {failure.text or 'no reason given'}", code=failure.code, node=node
+        )
+    return answer
+
+
+def _batch_record(row: Any) -> SampleRecord | None:
+    if row.result == 2:
+        return None
+    if row.result != 0:
+        raise ServerError(f"a record of a batch could not be read (code {row.result})", code=row.result)
+    key, meta, bins = row.record
+    ttl = (meta or {}).get("ttl", 0xFFFFFFFF)
+    return SampleRecord(
+        key=key[2],
+        digest=bytes(key[3]),
+        generation=(meta or {}).get("gen", 0),
+        ttl=-1 if ttl == 0xFFFFFFFF else ttl,
+        bins=bins or {},
+    )

@@ -1,0 +1,139 @@
+"""The official client's exceptions, mapped once to ours, with a hint on what to do.
+
+The client's messages name C files and numbers; here each becomes one line in plain words. The password is
+in none of them: only the user's name and the addresses are ours to tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from aerospike import exception as client_errors
+
+from aerospike_magic.connection.settings import ConnectionSettings
+from aerospike_magic.errors import AerospikeMagicError, ConfigError, ConnectError, ServerError
+
+# Result codes of the server (as/include/base/proto.h) and, below zero, of the C client (as_status.h).
+_CLIENT_TIMEOUT = {9, -8}
+_NO_CONNECTION = {-10, -11, -12, -16, -7, -3}
+_SECURITY = {
+    51: "the server does not support security",
+    52: "security is not enabled on the server",
+    60: "there is no such user",
+    61: "the user's state does not allow a login",
+    62: "the password is wrong",
+    63: "the password has expired",
+    64: "the password is not allowed",
+    65: "the credential was refused",
+    66: "the session has expired",
+    80: "the server wants a login",
+}
+_AFTER_LOGIN = {
+    81: "the user lacks the role for this",
+    82: "this machine is not on the user's whitelist",
+    83: "the user's quota is used up",
+}
+
+
+@contextmanager
+def translated(settings: ConnectionSettings, doing: str, *, node: str | None = None) -> Iterator[None]:
+    """Run client calls; what the official client raises inside comes out as one of our errors."""
+    try:
+        yield
+    except client_errors.AerospikeError as error:
+        raise translate(error, settings, doing, node=node) from error
+
+
+def translate(
+    error: BaseException, settings: ConnectionSettings, doing: str, *, node: str | None = None
+) -> AerospikeMagicError:
+    """Return our error for one of the official client's.
+
+    Args:
+        error: what the client raised.
+        settings: of the connection it was raised by.
+        doing: what was being done, as words after "could not", e.g. ``"list the sets"``.
+        node: the node, when known.
+    """
+    code = getattr(error, "code", None)
+    code = code if isinstance(code, int) else -1
+    said = _first_line(getattr(error, "msg", None) or str(error))
+    if code in _SECURITY:
+        return login_refused(settings, code, node=node)
+    if code in _AFTER_LOGIN:
+        return ServerError(
+            f"could not {doing}: {_AFTER_LOGIN[code]}", code=code, hint="ask an administrator", node=node
+        )
+    if code == -9:
+        return tls_failed(settings, said, node=node)
+    if code == -2:
+        return ConfigError(f"could not {doing}: {said}")
+    if code in _CLIENT_TIMEOUT:
+        hint = f"the timeout is {settings.timeout_s:g} s; give connect() a larger timeout_s"
+        return ConnectError(f"could not {doing}: the server did not answer in time", hint=hint, node=node)
+    if code in _NO_CONNECTION:
+        return ConnectError(
+            f"could not {doing}: the connection failed ({said})", hint=_reach_hint(settings), node=node
+        )
+    if code == 20:
+        return ServerError(f"could not {doing}: no such namespace", code=code, node=node)
+    if code < 0:
+        return ConnectError(f"could not {doing}: {said}", node=node)
+    return ServerError(f"could not {doing}: {said} (code {code})", code=code, node=node)
+
+
+def unreachable(settings: ConnectionSettings, tried: Sequence[tuple[str, str]], said: str) -> ConnectError:
+    """Return the error for a cluster none of whose seeds answered.
+
+    Args:
+        settings: of the attempt.
+        tried: (address, what happened) of each seed.
+        said: the client's words, for when nothing else is known.
+    """
+    details = "; ".join(f"{address}: {what}" for address, what in tried) or said
+    return ConnectError(
+        f"no Aerospike node answered at {settings.address} ({details})", hint=_reach_hint(settings)
+    )
+
+
+def login_refused(settings: ConnectionSettings, code: int, *, node: str | None = None) -> ConnectError:
+    """Return the error for a login that the server refused with a result code."""
+    reason = _SECURITY.get(code, f"code {code}")
+    if code in (60, 62, 63, 64, 65):
+        hint = f"check user and password ({_credential_source(settings)}), and auth={settings.auth!r}"
+    elif code == 80:
+        hint = "give user=… and password=…, or AEROSPIKE_USER and AEROSPIKE_PASSWORD"
+    elif code in (51, 52):
+        hint = "connect without a user"
+    else:
+        hint = "connect again"
+    who = f"the login of user {settings.user!r}" if settings.user else "the connection"
+    return ConnectError(f"{who} was refused: {reason}", hint=hint, node=node)
+
+
+def tls_failed(settings: ConnectionSettings, said: str, *, node: str | None = None) -> ConnectError:
+    """Return the error for a TLS handshake or certificate that failed."""
+    hint = (
+        "check tls_cafile (the CA that signed the certificates), tls_name (the name in them) and the port"
+        if settings.tls
+        else "the server may want TLS: give tls=True"
+    )
+    return ConnectError(f"TLS with {settings.address} failed: {said}", hint=hint, node=node)
+
+
+def _credential_source(settings: ConnectionSettings) -> str:
+    return f"from profile {settings.profile}" if settings.profile else "as given or from the environment"
+
+
+def _reach_hint(settings: ConnectionSettings) -> str:
+    hints = ["is the server running, and the port right?"]
+    if not settings.tls:
+        hints.append("does it want TLS (tls=True)?")
+    if not settings.services_alternate:
+        hints.append("behind a container or a NAT, try services_alternate=True")
+    return " ".join(hints)
+
+
+def _first_line(text: str) -> str:
+    return text.strip().splitlines()[0] if text.strip() else "no reason given"

@@ -1,0 +1,174 @@
+"""Sockets of our own to the nodes, with TLS and login done: what scans read from.
+
+A session token is got by one LOGIN a node, and presented by every further socket until shortly before it
+expires; if the node no longer takes it (restart, changed password), one more LOGIN follows. The clear
+password, which external authentication needs, is only ever written to a socket that is encrypted.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+from dataclasses import dataclass, field
+
+from aerospike_magic.connection.cluster import Node
+from aerospike_magic.connection.refusals import login_refused, tls_failed
+from aerospike_magic.connection.settings import ConnectionSettings
+from aerospike_magic.errors import AerospikeMagicError, ConnectError, WireError
+from aerospike_magic.wire.login import (
+    LoginResponse,
+    decode_login_response,
+    encode_authenticate_request,
+    encode_login_request,
+    encode_pki_login_request,
+    hash_password,
+)
+from aerospike_magic.wire.proto import HEADER_SIZE, ProtoType, decode_header
+from aerospike_magic.wire.result import ResultCode
+
+# A security answer is a token and a number; anything larger is not one.
+_MAX_ANSWER = 1 << 20
+# The C client gives a token up this long before it expires (as_admin.c), so that none expires on its way.
+_EXPIRY_MARGIN_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    token: bytes = field(repr=False)
+    expires_at: float
+
+    @property
+    def has_expired(self) -> bool:
+        return time.monotonic() >= self.expires_at
+
+
+class SocketOpener:
+    """Opens sockets for one connection; safe to share between threads."""
+
+    def __init__(self, settings: ConnectionSettings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._context: ssl.SSLContext | None = None
+        self._credential: bytes | None = None
+        self._sessions: dict[str, _Session] = {}
+
+    def open(self, node: Node, timeout_s: float | None = None) -> socket.socket:
+        """Open a socket to a node; see `Connection.open_socket`."""
+        raw = self._connect(node)
+        try:
+            secured = self._encrypt(raw, node)
+            if self._settings.auth != "none":
+                self._log_in(secured, node)
+            secured.settimeout(self._settings.timeout_s if timeout_s is None else timeout_s)
+            return secured
+        except AerospikeMagicError:
+            raw.close()
+            raise
+        except OSError as error:
+            raw.close()
+            raise ConnectError(f"the login failed: {_words(error)}", node=str(node)) from error
+        except BaseException:
+            raw.close()
+            raise
+
+    def _connect(self, node: Node) -> socket.socket:
+        try:
+            raw = socket.create_connection((node.host, node.port), timeout=self._settings.connect_timeout_s)
+        except OSError as error:
+            raise ConnectError(
+                f"the node cannot be reached: {_words(error)}",
+                hint="its address is the one that the cluster gives; see services_alternate",
+                node=str(node),
+            ) from error
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        return raw
+
+    def _encrypt(self, raw: socket.socket, node: Node) -> socket.socket:
+        if not self._settings.tls:
+            return raw
+        try:
+            return self._tls_context().wrap_socket(raw, server_hostname=node.tls_name or node.host)
+        except (ssl.SSLError, ssl.CertificateError) as error:
+            said = getattr(error, "verify_message", "") or getattr(error, "reason", "") or str(error)
+            raise tls_failed(self._settings, str(said), node=str(node)) from error
+        except OSError as error:
+            raise tls_failed(self._settings, _words(error), node=str(node)) from error
+
+    def _tls_context(self) -> ssl.SSLContext:
+        settings = self._settings
+        with self._lock:
+            if self._context is None:
+                context = ssl.create_default_context(cafile=settings.tls_cafile)
+                context.minimum_version = ssl.TLSVersion.TLSv1_2
+                if settings.tls_certfile:
+                    password = settings.tls_keyfile_password
+                    # A password, even an empty one, keeps OpenSSL from asking for it on the terminal.
+                    context.load_cert_chain(settings.tls_certfile, settings.tls_keyfile, password or "")
+                self._context = context
+            return self._context
+
+    def _log_in(self, sock: socket.socket, node: Node) -> None:
+        with self._lock:
+            session = self._sessions.get(node.name)
+        user = self._settings.user or ""
+        if session is not None and not session.has_expired:
+            answer = _ask(sock, encode_authenticate_request(user, session.token), node)
+            if answer.is_accepted:
+                return
+        answer = _ask(sock, self._login_request(sock), node)
+        if not answer.is_accepted:
+            raise login_refused(self._settings, answer.result_code, node=str(node))
+        if answer.result_code == ResultCode.SECURITY_NOT_ENABLED:
+            return
+        lifetime = (answer.ttl_s or 0) - _EXPIRY_MARGIN_S
+        with self._lock:
+            if answer.session_token and lifetime > 0:
+                self._sessions[node.name] = _Session(answer.session_token, time.monotonic() + lifetime)
+            else:
+                self._sessions.pop(node.name, None)
+
+    def _login_request(self, sock: socket.socket) -> bytes:
+        settings = self._settings
+        if settings.auth == "pki":
+            return encode_pki_login_request()
+        password = settings.password or ""
+        if settings.auth == "internal":
+            return encode_login_request(settings.user or "", self._hashed(password))
+        if not isinstance(sock, ssl.SSLSocket):
+            raise ConnectError(
+                "external authentication sends the password in clear and needs TLS", hint="tls=True"
+            )
+        return encode_login_request(settings.user or "", self._hashed(password), clear_password=password)
+
+    def _hashed(self, password: str) -> bytes:
+        with self._lock:
+            if self._credential is None:
+                self._credential = hash_password(password)
+            return self._credential
+
+
+def _ask(sock: socket.socket, request: bytes, node: Node) -> LoginResponse:
+    sock.sendall(request)
+    kind, size = decode_header(_receive(sock, HEADER_SIZE, node), max_body_size=_MAX_ANSWER)
+    if kind is not ProtoType.SECURITY:
+        raise WireError(f"the answer to a login is of type {kind.name}", node=str(node))
+    return decode_login_response(_receive(sock, size, node))
+
+
+def _receive(sock: socket.socket, size: int, node: Node) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        piece = sock.recv(size - len(data))
+        if not piece:
+            raise ConnectError("the node closed the connection during the login", node=str(node))
+        data += piece
+    return bytes(data)
+
+
+def _words(error: OSError) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return (error.strerror or str(error) or type(error).__name__).lower()
