@@ -136,11 +136,22 @@ def _bind_integer(p: Compare) -> Compare | Not | Always:
 
 
 def _bind_double(p: Compare) -> Compare | Not | Always:
+    if is_nan(p.value):
+        return _bind_nan(p)
     if isinstance(p.value, float):
         return p
     assert isinstance(p.value, int)
     low, high = neighbouring_doubles(p.value)
     return Compare(p.op, p.column, low) if low == high else _between(p, low, high)
+
+
+def _bind_nan(p: Compare) -> Compare | Not | Always:
+    # Nothing is greater, so that only "is NaN" and "is not" are left.
+    if p.op == ">":
+        return Always(False)
+    if p.op == "<=":
+        return present(p.column)
+    return Compare("=" if p.op in ("=", ">=") else "<>", p.column, math.nan)
 
 
 def _bind_bool(p: Compare) -> Compare | Not | Always:

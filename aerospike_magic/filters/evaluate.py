@@ -117,11 +117,8 @@ def _compared(p: Compare, domain: Domain, column: pa.Array) -> pa.BooleanArray:
 def _compared_double(p: Compare, column: pa.Array) -> pa.BooleanArray:
     nan = pc.is_nan(column)
     if is_nan(p.value):
-        if p.op in ("=", ">="):
-            return nan
-        if p.op in ("<", "<>"):
-            return pc.invert(nan)
-        return pc.is_valid(column) if p.op == "<=" else pa.repeat(pa.scalar(False), len(column))
+        # `bind_compare` leaves = and <> of all comparisons with NaN.
+        return nan if p.op == "=" else pc.invert(nan)
     found = pc.call_function(_KERNELS[p.op], [column, pa.scalar(p.value, pa.float64())])
     return pc.or_(found, nan) if p.op in (">", ">=") else found
 

@@ -279,8 +279,8 @@ def _sorted(values: Sequence[Value]) -> list[Any]:
 def _on_doubles(leaf: Compare | In, column: Column, negated: bool) -> Expression:
     """Double particles as SQL orders them, or integer particles that are doubles."""
     if isinstance(leaf, Compare):
-        parts = [_on_double_particle(leaf, column), _on_integer_particle(leaf, column)]
-        return _any([p for p in parts if p is not None])
+        double, integer = _on_double_particle(leaf, column), _on_integer_particle(leaf, column)
+        return double if integer is None else _exp("Or", double, integer)
     if negated:
         return _all([_on_doubles(Compare("<>", leaf.column, v), column, False) for v in leaf.values])
     value = _bin("FloatBin", column)
@@ -295,19 +295,11 @@ def _on_doubles(leaf: Compare | In, column: Column, negated: bool) -> Expression
     return _any(found)
 
 
-def _on_double_particle(p: Compare, column: Column) -> Expression | None:
+def _on_double_particle(p: Compare, column: Column) -> Expression:
     value = _bin("FloatBin", column)
     if is_nan(p.value):
-        # NaN is what differs from itself; everything but NaN is less.
-        whole: dict[Operator, Expression | None] = {
-            "=": _compare("<>", value, value),
-            ">=": _compare("<>", value, value),
-            "<>": _compare("=", value, value),
-            "<": _compare("=", value, value),
-            "<=": _type_is(column, ParticleType.DOUBLE),
-            ">": None,
-        }
-        return whole[p.op]
+        # `bind_compare` leaves = and <>; NaN is what differs from itself.
+        return _compare("<>" if p.op == "=" else "=", value, value)
     if p.op == ">":
         return _exp("Not", _compare("<=", value, p.value))
     if p.op == ">=":
