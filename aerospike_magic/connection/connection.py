@@ -345,7 +345,8 @@ class Connection:
         if not wanted:
             return []
         with translated(self._settings, f"read {len(wanted)} keys of {namespace}.{set_name}"):
-            answer = self.client.batch_read(wanted, *([list(bins)] if bins is not None else []))
+            batch = self.client.batch_read
+            answer = batch(wanted) if bins is None else batch(wanted, list(bins))
         return [_batch_record(row) for row in answer.batch_records]
 
     def _sample(self, namespace: str, set_name: str, sample_records: int) -> SetSchema:

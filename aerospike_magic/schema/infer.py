@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from aerospike_magic.schema.json_text import json_text
+from aerospike_magic.schema.json_text import short_text
 from aerospike_magic.schema.shape import Shape, type_word
 from aerospike_magic.schema.types import (
     KEY_NAME,
@@ -109,8 +109,7 @@ class _BinSample:
     def add(self, value: Any) -> None:
         self._shape.add(value)
         if len(self._examples) < _EXAMPLES or type_word(value) not in self._examples.values():
-            text = json_text(value)
-            self._examples.setdefault(_shortened(text), type_word(value))
+            self._examples.setdefault(short_text(value, _EXAMPLE_LENGTH), type_word(value))
 
     def evidence(self, n_records: int) -> Evidence:
         return Evidence(
@@ -140,7 +139,3 @@ class _BinSample:
         if kind not in (Kind.INT64, Kind.STRING, Kind.BINARY):
             kind, dtype = Kind.JSON, pa.string()
         return Column(KEY_NAME, dtype, kind, Source.KEY, None, self.evidence(n_records))
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _EXAMPLE_LENGTH else text[: _EXAMPLE_LENGTH - 1] + "…"

@@ -72,6 +72,20 @@ def json_text(value: Any) -> str:
     raise SchemaError(f"a value of Python type {type(value).__name__} has no JSON text")
 
 
+def short_text(value: Any, length: int = 60) -> str:
+    """Return a value as one line of at most `length` characters, for people: not to be read back."""
+    if isinstance(value, GeoJSON):
+        text = str(value)
+    elif hasattr(value, "geo_data"):
+        text = value.dumps()
+    elif isinstance(value, bytes | bytearray):
+        text = f"x'{bytes(value[:length]).hex()}'"
+    else:
+        text = json_text(value)
+    line = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text[: length + 1])
+    return line if len(line) <= length else line[: length - 1] + "…"
+
+
 def value_of(text: str) -> Any:
     """Return the value whose `json_text` this is.
 
