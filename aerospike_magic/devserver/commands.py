@@ -5,17 +5,22 @@ from __future__ import annotations
 import logging
 import socket
 import struct
+from typing import Protocol
 
-from aerospike_magic.devserver.expression import ExpressionError, parse_expression
+from aerospike_magic.devserver.evaluate import Expression
+from aerospike_magic.devserver.expression import ExpressionError
 from aerospike_magic.devserver.node import Node
 from aerospike_magic.devserver.query import QueryRunner
 from aerospike_magic.devserver.records import Answer, Command, Filter, Refused, run_command
 from aerospike_magic.errors import WireError
+from aerospike_magic.wire.batch import decode_batch_request, encode_batch_last
+from aerospike_magic.wire.digest import DIGEST_SIZE
 from aerospike_magic.wire.message import (
+    Field,
     FieldType,
-
     Info3,
     Message,
+    Op,
     ResultCode,
     decode_message,
     encode_message,
@@ -25,7 +30,27 @@ from aerospike_magic.wire.query import decode_query_request
 
 log = logging.getLogger(__name__)
 
+_BATCH_CHUNK = 128 << 10
 _HEADER = struct.Struct(">BBBBBBIIIHH")
+
+
+class Form(Protocol):
+    """What a single request and a row of a batch have in common."""
+
+    @property
+    def info1(self) -> int: ...
+    @property
+    def info2(self) -> int: ...
+    @property
+    def info3(self) -> int: ...
+    @property
+    def generation(self) -> int: ...
+    @property
+    def record_ttl(self) -> int: ...
+    @property
+    def fields(self) -> tuple[Field, ...]: ...
+    @property
+    def ops(self) -> tuple[Op, ...]: ...
 
 
 class CommandRunner:
@@ -51,8 +76,7 @@ class CommandRunner:
         """
         message, _ = decode_message(body)
         if message.field(FieldType.BATCH) is not None or message.field(FieldType.BATCH_WITH_SET) is not None:
-            self._node.counters.batches += 1
-            self._refuse(ResultCode.UNSUPPORTED_FEATURE, last=True)
+            self._run_batch(message)
         elif message.field(FieldType.DIGEST) is not None or message.field(FieldType.KEY) is not None:
             self._run_record(message)
         else:
@@ -68,42 +92,72 @@ class CommandRunner:
         QueryRunner(self._node, request, self._socket, self._client).run()
 
     def _run_record(self, message: Message) -> None:
-        name = message.field(FieldType.NAMESPACE) or b""
-        namespace = self._node.namespaces.get(name.decode(errors="replace"))
+        answer = self._record_answer(message, message.field(FieldType.DIGEST), None)
+        self._socket.sendall(encode_proto(ProtoType.MESSAGE, encode_answer(answer)))
+
+    def _record_answer(self, form: Form, digest: bytes | None, matches: Filter | None) -> Answer:
+        namespace = self._node.namespaces.get(_text(form, FieldType.NAMESPACE))
         if namespace is None:
-            self._refuse(ResultCode.NAMESPACE)
-            return
-        digest = message.field(FieldType.DIGEST)
-        if digest is None or len(digest) != 20:
-            self._refuse(ResultCode.PARAMETER)
-            return
+            return Answer(ResultCode.NAMESPACE)
+        if digest is None or len(digest) != DIGEST_SIZE:
+            return Answer(ResultCode.PARAMETER)
         try:
-            matches = compile_filter(message.field(FieldType.FILTER_EXPRESSION))
+            own = compile_filter(_field(form, FieldType.FILTER_EXPRESSION))
         except Refused as refused:
-            self._refuse(refused.code)
-            return
+            return Answer(refused.code)
         command = Command(
-            (message.field(FieldType.SET) or b"").decode(errors="replace"),
+            _text(form, FieldType.SET),
             digest,
-            message.info1,
-            message.info2,
-            message.info3,
-            message.generation,
-            message.record_ttl,
-            message.field(FieldType.KEY),
-            message.ops,
-            matches,
+            form.info1,
+            form.info2,
+            form.info3,
+            form.generation,
+            form.record_ttl,
+            _field(form, FieldType.KEY),
+            form.ops,
+            own or matches,
         )
-        if message.info2:
+        if form.info2:
             self._node.counters.writes += 1
         else:
             self._node.counters.reads += 1
-        answer = run_command(namespace, command)
-        self._socket.sendall(encode_proto(ProtoType.MESSAGE, encode_answer(answer)))
+        return run_command(namespace, command)
+
+    def _run_batch(self, message: Message) -> None:
+        self._node.counters.batches += 1
+        try:
+            request = decode_batch_request(message)
+            matches = compile_filter(request.filter_expression)
+        except WireError as error:
+            log.warning("refused a batch of %s: %s", self._client, error)
+            self._refuse(ResultCode.PARAMETER, last=True)
+            return
+        except Refused as refused:
+            self._refuse(refused.code, last=True)
+            return
+        parts: list[bytes] = []
+        size = 0
+        for row in request.rows:
+            parts.append(encode_answer(self._record_answer(row, row.digest, matches), row.index))
+            size += len(parts[-1])
+            if size > _BATCH_CHUNK:
+                self._socket.sendall(encode_proto(ProtoType.MESSAGE, b"".join(parts)))
+                parts, size = [], 0
+        if parts:
+            self._socket.sendall(encode_proto(ProtoType.MESSAGE, b"".join(parts)))
+        self._socket.sendall(encode_proto(ProtoType.MESSAGE, encode_batch_last()))
 
     def _refuse(self, code: int, *, last: bool = False) -> None:
         message = Message(info3=int(Info3.LAST) if last else 0, result_code=code)
         self._socket.sendall(encode_proto(ProtoType.MESSAGE, encode_message(message)))
+
+
+def _field(form: Form, kind: FieldType) -> bytes | None:
+    return next((field.data for field in form.fields if field.type == kind), None)
+
+
+def _text(form: Form, kind: FieldType) -> str:
+    return (_field(form, kind) or b"").decode(errors="replace")
 
 
 def encode_answer(answer: Answer, index: int = 0) -> bytes:
@@ -125,7 +179,7 @@ def compile_filter(data: bytes | None) -> Filter | None:
     if data is None:
         return None
     try:
-        return parse_expression(data).matches
+        return Expression(data).matches
     except ExpressionError as error:
         log.warning("refused a filter: %s", error)
         raise Refused(error.code) from None

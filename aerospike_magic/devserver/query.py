@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from aerospike_magic.devserver.arena import Arena
-from aerospike_magic.devserver.expression import Expression, ExpressionError, parse_expression
+from aerospike_magic.devserver.evaluate import Expression
+from aerospike_magic.devserver.expression import ExpressionError
 from aerospike_magic.devserver.jobs import QueryJob
 from aerospike_magic.devserver.kernels.scan import select_records, write_parts, write_whole
 from aerospike_magic.devserver.node import Node
@@ -169,7 +170,7 @@ class QueryRunner:
 
     def _matcher(self, filter_expression: bytes) -> Matcher:
         try:
-            return ReferenceMatcher(parse_expression(filter_expression))
+            return ReferenceMatcher(Expression(filter_expression))
         except ExpressionError as error:
             log.warning("refused a filter: %s", error)
             raise Stopped(error.code) from None
