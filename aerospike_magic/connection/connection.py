@@ -18,7 +18,7 @@ from aerospike_magic.connection.client import open_client
 from aerospike_magic.connection.cluster import Node, PartitionMap, build_partition_map, parse_peer_tls_names
 from aerospike_magic.connection.names import no_such_set, split_name
 from aerospike_magic.connection.refusals import translated
-from aerospike_magic.connection.sample import plan_sample, read_run
+from aerospike_magic.connection.sample import plan_sample, read_sample
 from aerospike_magic.connection.settings import ConnectionSettings, resolve_settings
 from aerospike_magic.connection.sockets import SocketOpener
 from aerospike_magic.errors import ConnectError, SchemaError, ServerError
@@ -353,15 +353,10 @@ class Connection:
         objects = next((s.objects for s in self.sets(namespace) if s.name == set_name), None)
         if objects is None:
             raise no_such_set(namespace, set_name, [s.name for s in self.sets(namespace)])
-        records: list[SampleRecord] = []
-        partitions = 0
         seed = zlib.crc32(f"{namespace}.{set_name}".encode())
-        for run in plan_sample(objects, sample_records, seed):
-            with translated(self._settings, f"sample {namespace}.{set_name}"):
-                records += read_run(self.client, namespace, set_name, run, 3 * self._settings.timeout_s)
-            partitions += run.count
-            if len(records) >= sample_records:
-                break
+        runs = plan_sample(objects, sample_records, seed)
+        partition_map = self.partition_map(namespace)
+        records, partitions = read_sample(self.open_socket, partition_map, set_name, runs, sample_records)
         return infer_schema(namespace, set_name, records, objects, sampled_partitions=partitions)
 
     def _with_statistics(self, index: IndexInfo, replication_factor: int) -> IndexInfo:

@@ -1,25 +1,38 @@
-"""A sample of a set: whole random partitions, read through the official client.
+"""A sample of a set: whole random partitions, read over sockets of our own.
 
 Digests are hashes, so a run of neighbouring partitions is as random a part of the records as any, and one
-request reads it. A few runs from random places guard against a node that is not there. Where a single
-partition has more records than wanted, each is bounded.
+request a node reads it. A few runs from random places guard against a node that is not there. Where a
+single partition has more records than wanted, each is bounded.
+
+The official client is not used here: one value that it cannot turn into Python (a string that is not UTF-8,
+a map with a list for a key) fails its whole query, and an unsigned 64-bit integer in a list comes out of it
+negative.
 """
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
+import secrets
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import aerospike
-
-from aerospike_magic.connection.cluster import N_PARTITIONS
+from aerospike_magic.connection.cluster import N_PARTITIONS, Node, PartitionMap
+from aerospike_magic.errors import ConnectError, ServerError, WireError
 from aerospike_magic.schema.infer import SampleRecord
+from aerospike_magic.wire.digest import decode_key
+from aerospike_magic.wire.message import FieldType, Info3, Message, iter_messages
+from aerospike_magic.wire.particle import decode_particle
+from aerospike_magic.wire.proto import Frame, FrameDecoder, ProtoType
+from aerospike_magic.wire.query import encode_query_request
+from aerospike_magic.wire.result import ResultCode, result_text
 
 _RUNS = 8
-_NEVER_EXPIRES = 0xFFFFFFFF
+# Expiry times on the wire count from here: 2010-01-01 UTC, in Unix seconds.
+_CITRUSLEAF_EPOCH = 1_262_304_000
+_RECEIVE_SIZE = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +48,11 @@ class PartitionRun:
     begin: int
     count: int
     max_records: int = 0
+
+    @property
+    def partitions(self) -> range:
+        """The ids of the partitions."""
+        return range(self.begin, self.begin + self.count)
 
 
 def plan_sample(objects: int, sample_records: int, seed: int) -> list[PartitionRun]:
@@ -65,31 +83,111 @@ def plan_sample(objects: int, sample_records: int, seed: int) -> list[PartitionR
     return order
 
 
-def read_run(
-    client: aerospike.Client, namespace: str, set_name: str, run: PartitionRun, timeout_s: float
-) -> Iterator[SampleRecord]:
-    """Read the records of a run; lazy only in the conversion, the client collects them first.
+def read_sample(
+    open_socket: Callable[[Node], socket.socket],
+    partition_map: PartitionMap,
+    set_name: str,
+    runs: Sequence[PartitionRun],
+    sample_records: int,
+) -> tuple[list[SampleRecord], int]:
+    """Read runs, one after another, until there are enough records.
+
+    Args:
+        open_socket: opens a socket to a node, login done.
+        partition_map: of the namespace.
+        set_name: the set.
+        runs: from `plan_sample`.
+        sample_records: stop after the run that brings this many.
+
+    Returns:
+        (records, number of partitions read). Partitions that no node can serve now are not read.
 
     Raises:
-        aerospike.exception.AerospikeError: as the client does.
+        ServerError: a node refused the query.
+        ConnectError: a node stopped answering.
     """
-    query = client.query(namespace, set_name)
-    if run.max_records:
-        query.max_records = run.max_records
-    policy = {
-        "partition_filter": {"begin": run.begin, "count": run.count},
-        "total_timeout": int(timeout_s * 1000),
-        "max_retries": 2,
-    }
-    return (_to_record(*row) for row in query.results(policy))
+    sockets: dict[Node, socket.socket] = {}
+    records: list[SampleRecord] = []
+    n_partitions = 0
+    try:
+        for run in runs:
+            for node in partition_map.nodes:
+                partitions = [p for p in partition_map.partitions_of(node).tolist() if p in run.partitions]
+                if not partitions:
+                    continue
+                if node not in sockets:
+                    sockets[node] = open_socket(node)
+                request = encode_query_request(
+                    partition_map.namespace,
+                    set_name,
+                    partitions=partitions,
+                    max_records=run.max_records,
+                    task_id=secrets.randbits(63),
+                )
+                records += _read_records(sockets[node], request, node)
+                n_partitions += len(partitions)
+            if len(records) >= sample_records:
+                break
+    finally:
+        for opened in sockets.values():
+            opened.close()
+    return records, n_partitions
 
 
-def _to_record(key: tuple[Any, ...], meta: dict[str, int], bins: dict[str, Any]) -> SampleRecord:
-    ttl = meta.get("ttl", _NEVER_EXPIRES)
+def _read_records(sock: socket.socket, request: bytes, node: Node) -> Iterator[SampleRecord]:
+    for message in _read_messages(sock, request, node):
+        if message.result_code not in (
+            ResultCode.OK,
+            ResultCode.RECORD_NOT_FOUND,
+            ResultCode.PARTITION_UNAVAILABLE,
+        ):
+            raise ServerError(
+                f"the sample was refused: {result_text(message.result_code)}",
+                code=message.result_code,
+                node=str(node),
+            )
+        if message.is_last:
+            return
+        if not message.info3 & Info3.PARTITION_DONE and message.result_code == ResultCode.OK:
+            yield _to_record(message)
+
+
+def _read_messages(sock: socket.socket, request: bytes, node: Node) -> Iterator[Message]:
+    decoder = FrameDecoder()
+    try:
+        sock.sendall(request)
+        while True:
+            piece = sock.recv(_RECEIVE_SIZE)
+            if not piece:
+                raise ConnectError("the node closed the connection while the set was sampled", node=str(node))
+            decoder.feed(piece)
+            for frame in decoder.frames():
+                yield from _messages_of(frame, node)
+    except OSError as error:
+        words = "no answer in time" if isinstance(error, TimeoutError) else str(error)
+        raise ConnectError(f"the set could not be sampled: {words}", node=str(node)) from error
+
+
+def _messages_of(frame: Frame, node: Node) -> Iterator[Message]:
+    if frame.type is not ProtoType.MESSAGE:
+        raise WireError(f"a query was answered with a frame of type {frame.type.name}", node=str(node))
+    return iter_messages(frame.body)
+
+
+def _to_record(message: Message) -> SampleRecord:
+    key = message.field(FieldType.KEY)
+    bins = {}
+    for op in message.ops:
+        try:
+            bins[op.name] = decode_particle(op.particle_type, op.data)
+        except WireError:
+            # One value that nobody can read must not hide the set; the scan counts it as a mismatch.
+            continue
+    expiry = message.record_ttl
     return SampleRecord(
-        key=key[2],
-        digest=bytes(key[3]),
-        generation=meta.get("gen", 0),
-        ttl=-1 if ttl == _NEVER_EXPIRES else ttl,
+        key=None if key is None else decode_key(key),
+        digest=message.field(FieldType.DIGEST) or b"",
+        generation=message.generation,
+        ttl=-1 if expiry == 0 else max(0, expiry + _CITRUSLEAF_EPOCH - int(time.time())),
         bins=bins,
     )

@@ -96,12 +96,13 @@ def has_unordered_map(value: Any) -> bool:
     return isinstance(value, list) and any(map(has_unordered_map, value))
 
 
-def call(container: Any, operation: list[Any]) -> Any:
+def call(container: Any, number: int, args: Sequence[Any]) -> Any:
     """Run a read operation on a list or map.
 
     Args:
         container: the list or map.
-        operation: its number and arguments as on the wire.
+        number: the operation, as on the wire.
+        args: its arguments.
 
     Returns:
         what the operation returns.
@@ -110,7 +111,6 @@ def call(container: Any, operation: list[Any]) -> Any:
         Unknown: it has no answer here.
         UnsupportedCall: the operation is not there.
     """
-    number, args = operation[0], operation[1:]
     run = _OPERATIONS.get(number)
     if run is None:
         raise UnsupportedCall(f"list or map operation {number} is not supported yet")

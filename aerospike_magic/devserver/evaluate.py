@@ -19,6 +19,7 @@ from aerospike_magic.devserver.store import EPOCH_S, Record, now_ms, now_s
 from aerospike_magic.errors import WireError
 from aerospike_magic.wire.msgpack import decode_cdt
 from aerospike_magic.wire.particle_type import ParticleType
+from aerospike_magic.wire.values import RawString
 
 _I64 = struct.Struct(">q")
 _F64 = struct.Struct(">d")
@@ -252,15 +253,20 @@ _COMPARISONS: dict[Code, Callable[[Any, Any], bool]] = {
 }
 
 
+def _as_element(node: Node, value: Any) -> Any:
+    """Give a value the form it has inside a list or map."""
+    return RawString(value) if node.kind == Kind.STRING else value
+
+
 def _in_list(node: Node, value: Any, items: list[Any]) -> bool:
-    if node.args[0].kind == Kind.STRING:
-        value = value.decode(errors="surrogateescape")
+    value = _as_element(node.args[0], value)
     return any(cdt.compare(item, value) == 0 for item in items)
 
 
-def _call(node: Node, container: Any) -> Any:
+def _call(node: Node, container: Any, *args: Any) -> Any:
+    values = [_as_element(arg, value) for arg, value in zip(node.args[1:], args, strict=True)]
     try:
-        value = cdt.call(container, node.data)
+        value = cdt.call(container, node.data, values)
     except cdt.Unknown:
         return UNKNOWN
     if isinstance(value, str):

@@ -129,7 +129,7 @@ class Node:
     """One instruction: what it is, what it yields, its arguments, and what else it needs (`data`).
 
     `data` is the value of a CONSTANT, the name (bytes) of a BIN or BIN_TYPE, the compiled pattern of a REGEX, the
-    divisor of a DIGEST_MODULO, the slot of a VAR, the slots of a LET, the packed call of a CALL.
+    divisor of a DIGEST_MODULO, the slot of a VAR, the slots of a LET, the operation of a CALL, whose first argument is the list or map.
     """
 
     code: Code
@@ -368,11 +368,12 @@ class _Parser:
         # Modifying calls and those on bits and HLL exist on a real server only.
         if system != 0:
             raise ExpressionError("bit, HLL and modifying calls are not supported yet", 16)
-        call = decode_cdt(reader.element())
-        argument = self.node()
-        if argument.kind not in (Kind.LIST, Kind.MAP):
+        size, number = reader.list_size(), reader.integer()
+        args = tuple(self.node() for _ in range(size - 1))
+        container = self.node()
+        if container.kind not in (Kind.LIST, Kind.MAP):
             raise ExpressionError("a call needs a list or a map")
-        return Node(code, Kind(kind), (argument,), call)
+        return Node(code, Kind(kind), (container, *args), number)
 
     def _own(self, n: int, expected: int) -> PackReader:
         if n != expected:

@@ -223,12 +223,25 @@ def _join(kind: type[And] | type[Or], children: Iterable[Predicate]) -> Predicat
                     return part
             else:
                 parts.append(part)
-    if kind is Or:
-        parts = _merge_equalities(parts)
-    parts = _without_repeats(parts)
+    parts = _without_repeats(_merge_equalities(parts) if kind is Or else _without_implied(parts))
     if not parts:
         return Always(not absorbing)
     return parts[0] if len(parts) == 1 else kind(*parts)
+
+
+def _without_implied(parts: list[Predicate]) -> list[Predicate]:
+    # Every comparison implies that its column is not NULL.
+    compared = {name for part in parts for name in _compared_column(part)}
+    return [p for p in parts if not (_is_not_null(p) and not columns_of(p).isdisjoint(compared))]
+
+
+def _is_not_null(p: Predicate) -> bool:
+    return isinstance(p, Not) and isinstance(p.child, IsNull)
+
+
+def _compared_column(p: Predicate) -> Iterable[str]:
+    leaf = p.child if isinstance(p, Not) else p
+    return (leaf.column,) if isinstance(leaf, Compare | In | StartsWith) else ()
 
 
 def _without_repeats(parts: list[Predicate]) -> list[Predicate]:

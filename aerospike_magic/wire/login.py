@@ -4,8 +4,8 @@ LOGIN, on the first connection to a node, sends the user and a proof, and return
 lifetime. AUTHENTICATE, on every further connection, sends the token. The proof is, by the authentication
 mode,
 
-- internal: the bcrypt hash of the password, under a salt that is the same everywhere, so it is worth as much as
-  the password;
+- internal: the bcrypt hash of the password, under a salt that is the same everywhere, so it is worth as much
+  as the password;
 - external (LDAP): that hash, and the password in clear. Only over TLS: `encode_login_request` cannot see the
   socket, its caller must;
 - PKI: nothing, the TLS client certificate has said it.

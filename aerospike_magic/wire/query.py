@@ -4,7 +4,8 @@ A request names the partitions it wants read from their start (PID_ARRAY) and, t
 was cut off, the digest of its last record (DIGEST_ARRAY; its partition follows from the digest), with the
 index value of that record (BVAL_ARRAY) where a secondary index is read. The answer is frames of record
 messages; partitions the node cannot serve come as messages with PARTITION_DONE, their id in `generation` and
-a result code; the end is one message with LAST.
+a result code; the end is one message with LAST. A request that is refused as a whole (unknown namespace, no
+such index) gets one message with the result code, and that without LAST.
 
 Field order is that of the C client, so that requests are the same bytes.
 
