@@ -1,0 +1,256 @@
+"""From the kernel's buffers to Arrow record batches: where each column's values are kept while a batch grows.
+
+Fixed-width values stand in the rows of one matrix, booleans in bitmaps, everything of variable length in one heap a
+column. The arrays of a finished batch are handed to Arrow as they are (no copy) and new ones are allocated for the
+next batch; only LIST, MAP, STRUCT and JSON columns are converted, from the raw particles in their heap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from aerospike_magic.scan import kernels
+from aerospike_magic.schema.convert import convert_column, describe_particle
+from aerospike_magic.schema.types import Column, Kind, Source
+
+_RAW_KINDS = (Kind.JSON, Kind.LIST, Kind.MAP, Kind.STRUCT)
+_MAX_FIXED_BYTES = 64 << 20
+_FIRST_HEAP_BYTES_PER_ROW = 16
+_NO_BIN = np.uint64(0xFFFFFFFFFFFFFFFF)
+
+
+class Layout:
+    """Which storage row each column has; the same for all workers of a scan, never changed.
+
+    Args:
+        columns: the columns to decode, bins and metadata, in the order of the batches.
+    """
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self.columns = tuple(columns)
+        self.schema = pa.schema([c.field for c in columns])
+        n = len(columns)
+        self.kinds = np.array([int(c.kind) for c in columns], np.int64)
+        self.slots = np.zeros(n, np.int64)
+        self.key_column = self.generation_slot = self.ttl_slot = -1
+        self.has_digests = False
+        self.n_fixed = self.n_bools = self.n_variable = 0
+        for c, column in enumerate(self.columns):
+            self._place(c, column)
+        self.name_lo, self.name_hi, self.table = _name_tables(self.columns)
+
+    def _place(self, c: int, column: Column) -> None:
+        if column.source is Source.DIGEST:
+            self.has_digests = True
+        elif column.source in (Source.GENERATION, Source.TTL) or column.kind in (Kind.INT64, Kind.DOUBLE):
+            self.slots[c] = self.n_fixed
+            self.n_fixed += 1
+            if column.source is Source.GENERATION:
+                self.generation_slot = int(self.slots[c])
+            elif column.source is Source.TTL:
+                self.ttl_slot = int(self.slots[c])
+        elif column.kind is Kind.BOOL:
+            self.slots[c] = self.n_bools
+            self.n_bools += 1
+        else:
+            self.slots[c] = self.n_variable
+            self.n_variable += 1
+        if column.source is Source.KEY:
+            self.key_column = c
+
+    def row_capacity(self, batch_rows: int) -> int:
+        """Rows of a batch, at most `batch_rows`, fewer for very wide sets so that memory stays bounded."""
+        width = 8 * max(1, self.n_fixed) + 5 * self.n_variable
+        rows = max(256, min(batch_rows, _MAX_FIXED_BYTES // width))
+        return (rows + 7) // 8 * 8
+
+
+def _name_tables(
+    columns: Sequence[Column],
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64], npt.NDArray[np.int32]]:
+    """Bin names as two words each, and an open-addressing hash table over them, at most half full."""
+    lo = np.full(len(columns), _NO_BIN, np.uint64)
+    hi = np.full(len(columns), _NO_BIN, np.uint64)
+    size = 8
+    while size < 2 * len(columns):
+        size *= 2
+    table = np.full(size, -1, np.int32)
+    for c, column in enumerate(columns):
+        if column.bin is None:
+            continue
+        name = column.bin.encode()
+        padded = name.ljust(15, b"\0") + bytes([len(name)])
+        lo[c], hi[c] = np.frombuffer(padded, "<u8")
+        at = int(kernels.hash_name(lo[c], hi[c], size - 1))
+        while table[at] >= 0:
+            at = (at + 1) % size
+        table[at] = c
+    return lo, hi, table
+
+
+@dataclass
+class MismatchCounts:
+    """What one worker met that did not fit: column index or unseen bin name → count, with one example each."""
+
+    counts: npt.NDArray[np.int64]
+    examples: dict[int, str] = field(default_factory=dict)
+    unseen: dict[str, tuple[int, str]] = field(default_factory=dict)
+    unseen_overflow: int = 0
+
+
+@dataclass(frozen=True)
+class DecodedBatch:
+    """One record batch, and the columns in which it has values that did not fit (NULL there)."""
+
+    batch: pa.RecordBatch
+    mismatched: frozenset[str]
+
+
+class BatchBuilder:
+    """The buffers of the batch under construction, and the counts that go on from batch to batch.
+
+    Args:
+        layout: the columns.
+        batch_rows: rows of a full batch.
+        first_rows: rows of the very first batch, small so that a consumer sees something early.
+    """
+
+    def __init__(self, layout: Layout, batch_rows: int, first_rows: int) -> None:
+        self.layout = layout
+        self._full_capacity = layout.row_capacity(batch_rows)
+        self.capacity = min(layout.row_capacity(first_rows), self._full_capacity)
+        n = len(layout.columns)
+        self.order = np.arange(1, n + 2, dtype=np.int64)
+        self.order[-1] = 0
+        self.mismatches = np.zeros(n, np.int64)
+        self.mismatch_flags = np.zeros(n, np.uint8)
+        self.mismatch_examples = np.full((n, 3), -1, np.int64)
+        self.counts = MismatchCounts(self.mismatches)
+        self._mismatches_before = self.mismatches.copy()
+        self._heap_sizes = np.zeros(layout.n_variable, np.int64)
+        self.tables = np.zeros(kernels.N_TABLES, np.int64)
+        self._allocate()
+
+    def _fill_tables(self) -> None:
+        """Tell the kernel where everything is; this object keeps the arrays alive."""
+        layout, tables = self.layout, self.tables
+        for index, array in (
+            (kernels.A_NAME_LO, layout.name_lo),
+            (kernels.A_NAME_HI, layout.name_hi),
+            (kernels.A_HASH, layout.table),
+            (kernels.A_ORDER, self.order),
+            (kernels.A_KINDS, layout.kinds),
+            (kernels.A_SLOTS, layout.slots),
+            (kernels.A_VALUES, self.values),
+            (kernels.A_BITS, self.bools),
+            (kernels.A_VALID, self.bitmaps),
+            (kernels.A_VALID_COUNTS, self.valid_counts),
+            (kernels.A_OFFSETS, self.offsets),
+            (kernels.A_PARTICLES, self.particles),
+            (kernels.A_HEAPS, self.heap_address),
+            (kernels.A_HEAP_USED, self.heap_used),
+            (kernels.A_HEAP_CAPACITY, self.heap_capacity),
+            (kernels.A_MISMATCHES, self.mismatches),
+            (kernels.A_MISMATCH_FLAGS, self.mismatch_flags),
+            (kernels.A_MISMATCH_EXAMPLES, self.mismatch_examples),
+        ):
+            tables[index] = array.ctypes.data
+        tables[kernels.A_DIGESTS] = self.digests.ctypes.data if layout.has_digests else 0
+        tables[kernels.C_CAPACITY] = self.capacity
+        tables[kernels.C_COLUMNS] = len(layout.columns)
+        tables[kernels.C_BOOLS] = layout.n_bools
+        tables[kernels.C_VARIABLE] = layout.n_variable
+        tables[kernels.C_HASH] = len(layout.table)
+        tables[kernels.C_KEY] = layout.key_column
+        tables[kernels.C_GENERATION] = layout.generation_slot
+        tables[kernels.C_TTL] = layout.ttl_slot
+
+    def _allocate(self) -> None:
+        layout, n_bytes = self.layout, (self.capacity + 7) // 8
+        self.values = np.empty((layout.n_fixed, self.capacity), np.int64)
+        self.bools = np.zeros((layout.n_bools, n_bytes), np.uint8)
+        self.bitmaps = np.zeros((len(layout.columns), n_bytes), np.uint8)
+        self.valid_counts = np.zeros(len(layout.columns), np.int64)
+        self.offsets = np.zeros((layout.n_variable, self.capacity + 1), np.int32)
+        self.particles = np.zeros((layout.n_variable, self.capacity), np.uint8)
+        # A heap starts with what the last batch needed, and some room.
+        sizes = np.maximum(self._heap_sizes * 9 // 8, self.capacity * _FIRST_HEAP_BYTES_PER_ROW) + 64
+        self.heaps = [np.empty(int(size), np.uint8) for size in sizes]
+        self.heap_address = np.array([h.ctypes.data for h in self.heaps], np.uintp)
+        self.heap_used = np.zeros(layout.n_variable, np.int64)
+        self.heap_capacity = np.array([len(h) for h in self.heaps], np.int64)
+        self.digests = np.empty((self.capacity if layout.has_digests else 0, 20), np.uint8)
+        self._fill_tables()
+
+    @property
+    def heap_bytes(self) -> int:
+        """Bytes of variable-length values in the batch under construction."""
+        return int(self.heap_used.sum())
+
+    def grow_heap(self, slot: int, n_bytes: int) -> None:
+        """Make room for a value of `n_bytes` in one column's heap."""
+        used = int(self.heap_used[slot])
+        heap = np.empty(2 * (used + n_bytes) + 64, np.uint8)
+        heap[:used] = self.heaps[slot][:used]
+        self.heaps[slot] = heap
+        self.heap_address[slot] = heap.ctypes.data
+        self.heap_capacity[slot] = len(heap)
+
+    def note_example(self, c: int, particle: int, payload: bytes) -> None:
+        """Keep the first value that did not fit column c."""
+        self.counts.examples.setdefault(c, describe_particle(particle, payload))
+
+    def take(self, n_rows: int) -> DecodedBatch:
+        """Return the first `n_rows` rows as a record batch and start a new one."""
+        arrays = [self._array(c, n_rows) for c in range(len(self.layout.columns))]
+        batch = _record_batch(arrays, self.layout.schema, n_rows)
+        changed = np.flatnonzero(self.mismatches != self._mismatches_before)
+        mismatched = frozenset(self.layout.columns[int(c)].name for c in changed)
+        self._mismatches_before[:] = self.mismatches
+        scale = self._full_capacity / max(n_rows, 1) if n_rows > 1024 else 1
+        self._heap_sizes = np.maximum(self._heap_sizes, (self.heap_used * min(scale, 16)).astype(np.int64))
+        self.capacity = self._full_capacity
+        self._allocate()
+        return DecodedBatch(batch, mismatched)
+
+    def _array(self, c: int, n_rows: int) -> pa.Array:
+        column, slot = self.layout.columns[c], int(self.layout.slots[c])
+        if column.source is Source.DIGEST:
+            return pa.Array.from_buffers(pa.binary(20), n_rows, [None, pa.py_buffer(self.digests)])
+        if column.source in (Source.GENERATION, Source.TTL):
+            return pa.Array.from_buffers(pa.int64(), n_rows, [None, pa.py_buffer(self.values[slot])])
+        nulls = n_rows - int(self.valid_counts[c])
+        validity = pa.py_buffer(self.bitmaps[c]) if nulls else None
+        if column.kind in (Kind.INT64, Kind.DOUBLE):
+            return pa.Array.from_buffers(
+                column.type, n_rows, [validity, pa.py_buffer(self.values[slot])], nulls
+            )
+        if column.kind is Kind.BOOL:
+            return pa.Array.from_buffers(pa.bool_(), n_rows, [validity, pa.py_buffer(self.bools[slot])], nulls)
+        heap = pa.py_buffer(self.heaps[slot][: int(self.heap_used[slot])])
+        buffers = [validity, pa.py_buffer(self.offsets[slot]), heap]
+        if column.kind in _RAW_KINDS:
+            return self._converted(
+                c, self.particles[slot, :n_rows], pa.Array.from_buffers(pa.binary(), n_rows, buffers, nulls)
+            )
+        return pa.Array.from_buffers(column.type, n_rows, buffers, nulls)
+
+    def _converted(self, c: int, particles: npt.NDArray[np.uint8], payloads: pa.Array) -> pa.Array:
+        array, wrong = convert_column(self.layout.columns[c], particles, payloads)
+        if len(wrong):
+            self.mismatches[c] += len(wrong)
+            row = int(wrong[0])
+            self.note_example(c, int(particles[row]), payloads[row].as_py())
+        return array
+
+
+def _record_batch(arrays: list[pa.Array], schema: pa.Schema, n_rows: int) -> pa.RecordBatch:
+    if arrays:
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
+    # A batch without columns still has a number of rows: count(*) needs nothing else.
+    return pa.record_batch([pa.nulls(n_rows)], names=["rows"]).select([])

@@ -1,0 +1,85 @@
+"""The requests of a scan: one pass over the partitions, and a second one for records that the first left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aerospike_magic.connection import Connection
+from aerospike_magic.filters.access import IndexScan, KeyLookup, Nothing
+from aerospike_magic.scan.decode import ResumePoints
+from aerospike_magic.scan.plan import ScanPlan
+from aerospike_magic.scan.progress import N_PARTITIONS
+from aerospike_magic.scan.tracker import PartitionTracker
+from aerospike_magic.scan.worker import ScanPass
+from aerospike_magic.wire.query import IndexRange, encode_query_request
+
+_LARGEST_GROUP = 256
+_GROUPS_PER_WORKER = 12
+
+
+def make_passes(connection: Connection, plan: ScanPlan) -> tuple[ScanPass, ...]:
+    """Return the passes of a plan, in order; none for a look-up."""
+    if isinstance(plan.access, KeyLookup | Nothing):
+        return ()
+    partition_map = connection.partition_map(plan.namespace)
+    options = plan.options
+    group_size = options.partitions_per_request or min(
+        _LARGEST_GROUP, max(1, N_PARTITIONS // (options.worker_count * _GROUPS_PER_WORKER))
+    )
+
+    def tracker(partitions: range) -> PartitionTracker:
+        return PartitionTracker(
+            partition_map,
+            partitions,
+            group_size,
+            per_node=1 if options.records_per_second else 0,
+            give_up_s=options.give_up_s,
+        )
+
+    can_omit = plan.omitted_filter is not None
+    first = ScanPass(
+        tracker(range(N_PARTITIONS)),
+        _request(plan, bins=plan.bins, expression=plan.filter.expression),
+        counted=can_omit or plan.filter.expression is not None or isinstance(plan.access, IndexScan),
+    )
+    if not can_omit:
+        return (first,)
+    second = ScanPass(tracker(range(0)), _request(plan, bins=(), expression=plan.omitted_filter), counted=False)
+    first.on_omitted = second.tracker.want
+    return (first, second)
+
+
+def _request(
+    plan: ScanPlan, *, bins: tuple[str, ...] | None, expression: bytes | None
+) -> Callable[[tuple[int, ...], ResumePoints, int], bytes]:
+    index_range = _index_range(plan)
+    timeout_ms = int(plan.options.timeout_s * 1000)
+
+    def request(partitions: tuple[int, ...], resume: ResumePoints, task_id: int) -> bytes:
+        known = {p: digest for p in partitions if (digest := resume.digest(p)) is not None}
+        return encode_query_request(
+            plan.namespace,
+            plan.set_name,
+            partitions=partitions,
+            digests=known,
+            bvals={p: resume.index_value(p) for p in known} if index_range is not None else (),
+            bins=bins or None,
+            no_bin_data=bins == (),
+            filter_expression=expression,
+            records_per_second=plan.options.records_per_second,
+            socket_timeout_ms=timeout_ms,
+            task_id=task_id,
+            index_range=index_range,
+        )
+
+    return request
+
+
+def _index_range(plan: ScanPlan) -> IndexRange | None:
+    access = plan.access
+    if not isinstance(access, IndexScan):
+        return None
+    bin_name = access.index.bin
+    if isinstance(access.low, str):
+        return IndexRange.string(bin_name, access.low)
+    return IndexRange.integers(bin_name, access.low, access.high)

@@ -1,0 +1,215 @@
+"""What a scan will do, decided before anything is read: columns, filter, access path, and an estimate.
+
+A trap that this module takes care of: when bins are named in a request, the server leaves out, without a word, the
+records that have none of them; SQL wants those rows, with NULLs. So a bin that the sample saw in every record is
+asked for too (`anchor`), and should the node's own count still show records passed over, a second pass reads just
+those, by a filter on the absence of the bins (`omitted_filter`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aerospike_magic.connection import Connection
+from aerospike_magic.filters.access import Access, IndexScan, KeyLookup, Nothing, choose_access
+from aerospike_magic.filters.compile import CompiledFilter
+from aerospike_magic.filters.predicate import (
+    Compare,
+    In,
+    Predicate,
+    StartsWith,
+    columns_of,
+    conjuncts,
+    describe,
+)
+from aerospike_magic.scan.options import ScanOptions
+from aerospike_magic.scan.progress import N_PARTITIONS
+from aerospike_magic.schema.types import Column, Kind, SetSchema
+
+# Bytes a value of each kind takes in Arrow, for estimates; text and nested values by their examples.
+_FIXED_WIDTH = {Kind.INT64: 8, Kind.DOUBLE: 8, Kind.BOOL: 1}
+_CHEAP_KINDS = (Kind.BOOL, Kind.INT64, Kind.DOUBLE)
+
+
+@dataclass(frozen=True)
+class ScanPlan:
+    """A scan, decided.
+
+    Attributes:
+        schema: of the set.
+        columns: of the result, in order.
+        decoded: what the scan decodes: `columns`, and those that the residual filter reads.
+        bins: names that the request asks for; None = all bins, () = no bin data at all.
+        access: how the records are found.
+        filter: what the server decides and what is left to do here.
+        limit: rows after which the scan stops; None = no limit.
+        omitted_filter: expression for the records that the server passes over because they have none of `bins`;
+            None where that cannot happen.
+        objects: records in the set when it was planned.
+        options: how to run.
+    """
+
+    schema: SetSchema
+    columns: tuple[Column, ...]
+    decoded: tuple[Column, ...]
+    bins: tuple[str, ...] | None
+    access: Access
+    filter: CompiledFilter
+    limit: int | None
+    omitted_filter: bytes | None
+    objects: int
+    options: ScanOptions
+
+    @property
+    def namespace(self) -> str:
+        """The namespace that is read."""
+        return self.schema.namespace
+
+    @property
+    def set_name(self) -> str:
+        """The set that is read, "" for records without one."""
+        return self.schema.set_name
+
+    @property
+    def pushed(self) -> str:
+        """What the server decides, in words; "" for nothing."""
+        return describe(self.filter.pushed) if self.filter.pushed is not None else ""
+
+    @property
+    def residual(self) -> str:
+        """What is checked after the scan, in words; "" for nothing."""
+        return describe(self.filter.residual) if self.filter.residual is not None else ""
+
+    @property
+    def access_text(self) -> str:
+        """The access path in a few words."""
+        if isinstance(self.access, KeyLookup):
+            return "key look-up"
+        if isinstance(self.access, IndexScan):
+            return f"secondary index {self.access.index.name}"
+        return "empty" if isinstance(self.access, Nothing) else "partition scan"
+
+    @property
+    def estimated_rows(self) -> int:
+        """At most about so many rows: of the look-up, the index, the set, or the limit."""
+        if isinstance(self.access, KeyLookup):
+            rows = len(self.access.keys)
+        elif isinstance(self.access, IndexScan):
+            rows = min(self.access.estimated_rows, self.objects)
+        else:
+            rows = 0 if isinstance(self.access, Nothing) else self.objects
+        return rows if self.limit is None else min(rows, self.limit)
+
+    @property
+    def estimated_bytes(self) -> int:
+        """About how many bytes of Arrow the result takes, if all `estimated_rows` come."""
+        return self.estimated_rows * sum(_width(c) for c in self.columns)
+
+    def describe(self) -> list[tuple[str, str]]:
+        """Return (label, text) rows that say how the scan will go."""
+        columns = ", ".join(c.name for c in self.columns) or "none (only rows are counted)"
+        partitions = 0 if isinstance(self.access, KeyLookup | Nothing) else N_PARTITIONS
+        return [
+            ("access", self.access.describe()),
+            ("pushed to the server", self.pushed or "nothing"),
+            ("checked after the scan", self.residual or "nothing"),
+            ("columns", columns),
+            ("partitions", f"{partitions:,}"),
+            ("records in the set", f"{self.objects:,}"),
+            ("rows, at most about", f"{self.estimated_rows:,}"),
+        ]
+
+
+def plan_scan(
+    connection: Connection,
+    schema: SetSchema,
+    *,
+    columns: Sequence[str] | None = None,
+    predicate: Predicate | None = None,
+    limit: int | None = None,
+    options: ScanOptions | None = None,
+) -> ScanPlan:
+    """Decide how to read a set.
+
+    Args:
+        connection: to ask for indexes and counts; nothing is read from the set.
+        schema: of the set.
+        columns: names of the columns wanted, in order; None = those of ``SELECT *``, () = only rows are counted.
+        predicate: rows wanted; None = all.
+        limit: number of rows wanted; None = all.
+        options: how to run.
+
+    Raises:
+        SchemaError: a column that the set does not have.
+        FilterError: a comparison that makes no sense for its column.
+    """
+    wanted = schema.selected if columns is None else tuple(schema.column(name) for name in columns)
+    objects = next((s.objects for s in connection.sets(schema.namespace) if s.name == schema.set_name), 0)
+    indexes = [i for i in connection.indexes(schema.namespace) if i.set_name == schema.set_name]
+    access = choose_access(predicate, schema, indexes, objects, connection.encode_expression)
+    compiled = CompiledFilter() if isinstance(access, Nothing) else access.filter
+    # Rows of a look-up come from the official client; all of the filter is then decided here.
+    filtered = compiled.columns | (columns_of(compiled.pushed) if isinstance(access, KeyLookup) else frozenset())
+    extra = sorted(filtered - {c.name for c in wanted})
+    decoded = (*wanted, *(schema.column(name) for name in extra))
+    bins = _requested_bins(schema, decoded, compiled)
+    return ScanPlan(
+        schema=schema,
+        columns=wanted,
+        decoded=decoded,
+        bins=bins,
+        access=access,
+        filter=compiled,
+        limit=limit,
+        omitted_filter=_omitted_filter(connection, bins, compiled),
+        objects=objects,
+        options=options or ScanOptions(),
+    )
+
+
+def _requested_bins(
+    schema: SetSchema, decoded: Sequence[Column], compiled: CompiledFilter
+) -> tuple[str, ...] | None:
+    needed = tuple(dict.fromkeys(c.bin for c in decoded if c.bin is not None))
+    if not needed:
+        return ()
+    if len(needed) == len(schema.bins):
+        return None  # all bins travel, so that those the sample has not seen are noticed
+    if _implies_any(compiled.pushed, needed) or any(_is_in_all(c) for c in decoded):
+        return needed
+    anchor = next((c.bin for c in schema.bins if c.kind in _CHEAP_KINDS and _is_in_all(c) and c.bin), None)
+    return needed if anchor is None else (*needed, anchor)
+
+
+def _is_in_all(column: Column) -> bool:
+    return column.is_bin and column.evidence is not None and column.evidence.coverage >= 1.0
+
+
+def _implies_any(pushed: Predicate | None, bins: Sequence[str]) -> bool:
+    """Whether every record that the server lets through has one of the bins."""
+    return any(isinstance(p, Compare | In | StartsWith) and p.column in bins for p in conjuncts(pushed))
+
+
+def _omitted_filter(
+    connection: Connection, bins: tuple[str, ...] | None, compiled: CompiledFilter
+) -> bytes | None:
+    """The pushed filter, and that none of the requested bins is there."""
+    if not bins or _implies_any(compiled.pushed, bins):
+        return None
+    from aerospike_helpers import expressions as exp
+
+    absent: list[Any] = [exp.Not(exp.BinExists(name)) for name in bins]
+    none_there = connection.encode_expression(absent[0] if len(absent) == 1 else exp.And(*absent))
+    if compiled.expression is None:
+        return none_there
+    return b"\x93\x10" + compiled.expression + none_there  # msgpack [AND, filter, none_there]
+
+
+def _width(column: Column) -> int:
+    fixed = _FIXED_WIDTH.get(column.kind)
+    if fixed is not None:
+        return fixed
+    examples = column.evidence.examples if column.evidence is not None else ()
+    return 8 + (sum(map(len, examples)) // len(examples) if examples else 24)

@@ -1,0 +1,240 @@
+"""One worker: takes groups of partitions, asks their node, decodes the answer, hands the batches on.
+
+A worker is a thread with a socket a node. Receiving and decoding both run without the GIL, and the kernel's socket
+buffer fills while a chunk is decoded, so a few workers keep every core and the network busy.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import SystemRandom
+
+from aerospike_magic.connection import Connection, Node
+from aerospike_magic.errors import AerospikeMagicError, ConnectError, ScanTimeout, ServerError
+from aerospike_magic.scan.decode import AnswerDecoder, ResumePoints, Step
+from aerospike_magic.scan.jobs import JobCounts, ask_job, is_job_running
+from aerospike_magic.scan.tracker import Group, PartitionTracker
+from aerospike_magic.wire.message import ResultCode, result_text
+
+# Refusals that pass: another node, or the same one a little later, will serve the partitions.
+_PASSING = frozenset(
+    (
+        ResultCode.CLUSTER_KEY_MISMATCH,
+        ResultCode.TIMEOUT,
+        ResultCode.UNAVAILABLE,
+        ResultCode.KEY_BUSY,
+        ResultCode.DEVICE_OVERLOAD,
+        ResultCode.EXPIRED_SESSION,
+        ResultCode.QUOTA_EXCEEDED,
+        210,  # a queue of queries is full (as_query_manager_start_job)
+    )
+)
+_RECEIVE_BUFFER_BYTES = 4 << 20
+_random = SystemRandom()
+
+
+@dataclass
+class ScanPass:
+    """One way over the partitions: what is asked, what is still to do, and where each partition stands.
+
+    Attributes:
+        tracker: the partitions.
+        request: (partitions, resume points, task id) → the bytes of a request.
+        counted: whether to ask the node, after each answer, how many records it looked at.
+        resume: the last record read of each partition.
+        on_omitted: takes partitions where the node passed over records that had none of the bins asked for.
+    """
+
+    tracker: PartitionTracker
+    request: Callable[[tuple[int, ...], ResumePoints, int], bytes]
+    counted: bool
+    resume: ResumePoints = field(default_factory=ResumePoints)
+    on_omitted: Callable[[tuple[int, ...]], None] | None = None
+
+
+@dataclass(frozen=True)
+class RunningJob:
+    """A query that a node is running for us; named so that it can be aborted."""
+
+    node: Node
+    task_id: int
+
+
+class Worker(threading.Thread):
+    """Run until the passes have no more groups, or until stopped.
+
+    Args:
+        connection: opens the sockets.
+        passes: worked through in order; the next begins when all workers have finished the one before.
+        decoder: this worker's own.
+        timeout_s: longest silence of a node.
+        on_error: takes the error that ends the scan.
+        on_end: called when the thread ends, however it ends.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        passes: tuple[ScanPass, ...],
+        decoder: AnswerDecoder,
+        *,
+        timeout_s: float,
+        on_error: Callable[[BaseException], None],
+        on_end: Callable[[], None],
+        name: str,
+    ) -> None:
+        super().__init__(name=name, daemon=True)
+        self._connection = connection
+        self._passes = passes
+        self.decoder = decoder
+        self._timeout_s = timeout_s
+        self._on_error = on_error
+        self._on_end = on_end
+        self._sockets: dict[str, socket.socket] = {}
+        self._stopping = threading.Event()
+        self.job: RunningJob | None = None
+        self.group: Group | None = None
+        self.n_bytes = 0
+        self.scanned = 0
+        self.records_by_node: dict[int, int] = {}
+        self.bytes_by_node: dict[int, int] = {}
+
+    def stop(self) -> None:
+        """Make the thread end soon: its sockets are shut down, which wakes a blocked receive."""
+        self._stopping.set()
+        for connected in list(self._sockets.values()):
+            _shut_down(connected)
+
+    def run(self) -> None:
+        """Work; every error goes to `on_error`, nothing escapes."""
+        try:
+            for scan_pass in self._passes:
+                self._run_pass(scan_pass)
+            if not self._stopping.is_set():
+                self.decoder.flush()
+        except BaseException as error:
+            if not self._stopping.is_set():
+                self._on_error(error)
+        finally:
+            for connected in self._sockets.values():
+                connected.close()
+            self._sockets.clear()
+            self._on_end()
+
+    def _run_pass(self, scan_pass: ScanPass) -> None:
+        node_index = -1
+        while not self._stopping.is_set():
+            group = scan_pass.tracker.take(node_index)
+            if group is None:
+                return
+            node_index = group.node_index
+            before = self.decoder.n_records
+            self.group = group
+            try:
+                self._read_group(scan_pass, group)
+            except (OSError, ConnectError, ScanTimeout, ServerError) as error:
+                if self._stopping.is_set() or not _is_passing(error):
+                    raise
+                self._drop_socket(group.node)
+                scan_pass.tracker.fail(group, error, self.decoder.n_records > before)
+            finally:
+                self.group = self.job = None
+                self._add(self.records_by_node, node_index, self.decoder.n_records - before)
+
+    def _read_group(self, scan_pass: ScanPass, group: Group) -> None:
+        connected = self._connected(group.node)
+        task_id = _random.getrandbits(63) | 1
+        self.job = RunningJob(group.node, task_id)
+        records_before = self.decoder.n_records
+        connected.sendall(scan_pass.request(group.partitions, scan_pass.resume, task_id))
+        self.decoder.begin_answer()
+        while True:
+            n_bytes = self._receive(connected, group.node, task_id)
+            self.n_bytes += n_bytes
+            self._add(self.bytes_by_node, group.node_index, n_bytes)
+            self.decoder.received(n_bytes)
+            if self.decoder.step(scan_pass.resume) is Step.LAST:
+                break
+            if self._stopping.is_set():
+                return
+        answer = self.decoder.answer()
+        if answer.result_code != ResultCode.OK:
+            self._drop_socket(group.node)
+            raise ServerError(
+                f"the server refused a scan: {result_text(answer.result_code)}",
+                code=answer.result_code,
+                node=str(group.node),
+            )
+        received = self.decoder.n_records - records_before
+        if scan_pass.counted:
+            self._compare_counts(scan_pass, group, connected, task_id, received)
+        else:
+            self.scanned += received
+        reason = ServerError("partitions unavailable", code=ResultCode.UNAVAILABLE, node=str(group.node))
+        scan_pass.tracker.finish(group, answer.unavailable, reason if answer.unavailable else None)
+
+    def _compare_counts(
+        self, scan_pass: ScanPass, group: Group, connected: socket.socket, task_id: int, received: int
+    ) -> None:
+        """Ask what the node looked at; it leaves out, without a word, records that have none of the bins asked for."""
+        counts = ask_job(connected, task_id)
+        if counts is None:
+            counts = JobCounts(succeeded=-1, filtered=0)
+        self.scanned += max(counts.succeeded, received) + counts.filtered
+        if scan_pass.on_omitted is not None and counts.succeeded != received:
+            scan_pass.on_omitted(group.partitions)
+
+    def _receive(self, connected: socket.socket, node: Node, task_id: int) -> int:
+        """Receive what is there, at least one byte. Silence is well while the node still runs our query."""
+        while True:
+            try:
+                n_bytes = connected.recv_into(self.decoder.free_space())
+            except TimeoutError:
+                if self._stopping.is_set() or is_job_running(self._connection, node, task_id):
+                    continue
+                raise ScanTimeout(
+                    f"no byte for {self._timeout_s:g} s",
+                    node=str(node),
+                    hint="is the node overloaded or cut off? see timeout_s",
+                ) from None
+            if n_bytes == 0:
+                raise ConnectError("the node closed the connection", node=str(node))
+            return n_bytes
+
+    def _connected(self, node: Node) -> socket.socket:
+        connected = self._sockets.get(node.name)
+        if connected is None:
+            connected = self._connection.open_socket(node, self._timeout_s)
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
+            self._sockets[node.name] = connected
+            if self._stopping.is_set():
+                _shut_down(connected)
+        return connected
+
+    def _drop_socket(self, node: Node) -> None:
+        connected = self._sockets.pop(node.name, None)
+        if connected is not None:
+            connected.close()
+
+    @staticmethod
+    def _add(counts: dict[int, int], node_index: int, n: int) -> None:
+        counts[node_index] = counts.get(node_index, 0) + n
+
+
+def _is_passing(error: BaseException) -> bool:
+    """Whether asking again, maybe elsewhere, can help."""
+    if isinstance(error, ServerError):
+        return error.code in _PASSING
+    return not isinstance(error, AerospikeMagicError) or isinstance(error, ConnectError | ScanTimeout)
+
+
+def _shut_down(connected: socket.socket) -> None:
+    try:
+        connected.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        # Already closed by its worker, or never connected: nothing is left to wake.
+        return
+
