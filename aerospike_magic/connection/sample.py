@@ -17,12 +17,12 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from aerospike_magic.connection.cluster import N_PARTITIONS, Node, PartitionMap
 from aerospike_magic.errors import ConnectError, ServerError, WireError
 from aerospike_magic.schema.infer import SampleRecord
-from aerospike_magic.wire.digest import decode_key
 from aerospike_magic.wire.message import FieldType, Info3, Message, iter_messages
 from aerospike_magic.wire.particle import decode_particle
 from aerospike_magic.wire.proto import Frame, FrameDecoder, ProtoType
@@ -33,6 +33,8 @@ _RUNS = 8
 # Expiry times on the wire count from here: 2010-01-01 UTC, in Unix seconds.
 _CITRUSLEAF_EPOCH = 1_262_304_000
 _RECEIVE_SIZE = 1 << 18
+# NOT_FOUND ends a query of an empty set on older servers; UNAVAILABLE names a partition that has just moved.
+_GOES_ON = (ResultCode.OK, ResultCode.NOT_FOUND, ResultCode.UNAVAILABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +138,7 @@ def read_sample(
 
 def _read_records(sock: socket.socket, request: bytes, node: Node) -> Iterator[SampleRecord]:
     for message in _read_messages(sock, request, node):
-        if message.result_code not in (
-            ResultCode.OK,
-            ResultCode.RECORD_NOT_FOUND,
-            ResultCode.PARTITION_UNAVAILABLE,
-        ):
+        if message.result_code not in _GOES_ON:
             raise ServerError(
                 f"the sample was refused: {result_text(message.result_code)}",
                 code=message.result_code,
@@ -175,17 +173,19 @@ def _messages_of(frame: Frame, node: Node) -> Iterator[Message]:
 
 
 def _to_record(message: Message) -> SampleRecord:
-    key = message.field(FieldType.KEY)
+    # One value that nobody can read must not hide the set; the scan counts it as a mismatch.
     bins = {}
     for op in message.ops:
-        try:
+        with suppress(WireError):
             bins[op.name] = decode_particle(op.particle_type, op.data)
-        except WireError:
-            # One value that nobody can read must not hide the set; the scan counts it as a mismatch.
-            continue
+    stored = message.field(FieldType.KEY)
+    key = None
+    if stored:
+        with suppress(WireError):
+            key = decode_particle(stored[0], stored[1:])
     expiry = message.record_ttl
     return SampleRecord(
-        key=None if key is None else decode_key(key),
+        key=key,
         digest=message.field(FieldType.DIGEST) or b"",
         generation=message.generation,
         ttl=-1 if expiry == 0 else max(0, expiry + _CITRUSLEAF_EPOCH - int(time.time())),
