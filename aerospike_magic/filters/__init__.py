@@ -7,6 +7,17 @@ key look-up, secondary index and partition scan.
 
 from __future__ import annotations
 
+from aerospike_magic.filters.access import (
+    Access,
+    IndexScan,
+    KeyLookup,
+    Nothing,
+    PartitionScan,
+    choose_access,
+)
+from aerospike_magic.filters.arrow import from_arrow_expression
+from aerospike_magic.filters.compile import CompiledFilter, compile_filter
+from aerospike_magic.filters.evaluate import evaluate, filter_batch
 from aerospike_magic.filters.predicate import (
     Always,
     And,
@@ -26,19 +37,30 @@ from aerospike_magic.filters.predicate import (
 )
 
 __all__ = [
+    "Access",
     "Always",
     "And",
     "Compare",
+    "CompiledFilter",
     "In",
+    "IndexScan",
     "IsNull",
+    "KeyLookup",
     "Not",
+    "Nothing",
     "Opaque",
     "Or",
+    "PartitionScan",
     "Predicate",
     "StartsWith",
+    "choose_access",
     "columns_of",
+    "compile_filter",
     "conjunction",
     "conjuncts",
     "describe",
+    "evaluate",
+    "filter_batch",
+    "from_arrow_expression",
     "simplify",
 ]
