@@ -83,9 +83,7 @@ class ScanExplanation:
         """Say it in one sentence."""
         columns = ", ".join(self.columns) if self.columns else "no columns, only the count"
         parts = [f"{self.table}: {self.access}; reads {columns}"]
-        parts.append(
-            f"pushed to the server: {self.pushed}" if self.pushed else "nothing pushed to the server"
-        )
+        parts.append(f"pushed to the server: {self.pushed}" if self.pushed else "nothing pushed to the server")
         if self.residual:
             parts.append(f"checked after the scan: {self.residual}")
         where = f"{self.partitions:,} partitions, " if self.partitions else ""

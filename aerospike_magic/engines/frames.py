@@ -54,7 +54,7 @@ def table_to_polars(table: pa.Table) -> pl.DataFrame:
 
     renamed = table.rename_columns(distinct_names(table.column_names))
     columns = [_integers(column) for column in renamed.columns]
-    frame: pl.DataFrame = pl.from_arrow(pa.Table.from_arrays(columns, names=renamed.column_names))  # type: ignore[assignment]
+    frame: pl.DataFrame = pl.from_arrow(pa.Table.from_arrays(columns, names=renamed.column_names))
     return frame
 
 

@@ -1,0 +1,140 @@
+"""SQL text as tokens, as DuckDB's lexer cuts it: enough to find parameters, keywords and names, and to leave
+strings, comments and dollar quotes alone.
+
+Every token knows its place in the text, so that what is replaced can be mapped back. An unfinished string or
+comment becomes a token that runs to the end: DuckDB says better than we could what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+TokenKind = Literal["word", "quoted", "string", "number", "dollar", "braces", "symbol"]
+
+_SPACE = re.compile(r"\s+")
+_LINE_COMMENT = re.compile(r"--[^\n]*")
+_BLOCK_EDGE = re.compile(r"/\*|\*/")
+_STRING = re.compile(r"'(?:[^']|'')*(?:'|\Z)")
+_ESCAPE_STRING = re.compile(r"[eE]'(?:[^'\\]|''|\\.)*(?:'|\Z)", re.DOTALL)
+_PREFIX_STRING = re.compile(r"[xXbB]'(?:[^']|'')*(?:'|\Z)")
+_QUOTED = re.compile(r'"(?:[^"]|"")*(?:"|\Z)')
+_DOLLAR_QUOTE = re.compile(r"\$(?:[^\W\d]\w*)?\$")
+_DOLLAR_NAME = re.compile(r"\$\w+")
+_NUMBER = re.compile(r"0[xX][0-9a-fA-F_]+|0[bB][01_]+|(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][+-]?\d+)?")
+_WORD = re.compile(r"[^\W\d]\w*(?:\$\w*)?")
+_BRACES = re.compile(r"\{\{([^{}]*)\}\}")
+_SYMBOL = re.compile(r"::|:=|<=|>=|<>|!=|\|\||->>|->|=>|==|\^@|.", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A piece of SQL text.
+
+    Attributes:
+        kind: "word" (name or keyword), "quoted" ("name"), "string", "number", "dollar" ($name), "braces"
+            ({{…}}), "symbol".
+        text: the text as written.
+        start, end: its place, in characters; ``end`` is one past the last.
+    """
+
+    kind: TokenKind
+    text: str
+    start: int
+    end: int
+
+    @property
+    def upper(self) -> str:
+        """The text in capitals if it is a bare word, else "", to compare with a keyword."""
+        return self.text.upper() if self.kind == "word" else ""
+
+    @property
+    def identifier(self) -> str:
+        """The name that a word or quoted name stands for; "" for anything else."""
+        if self.kind == "quoted":
+            return self.text[1:-1].replace('""', '"')
+        return self.text if self.kind == "word" else ""
+
+
+def tokenize(sql: str) -> list[Token]:
+    """Return the tokens of `sql`, without white space and comments."""
+    tokens: list[Token] = []
+    at = 0
+    while at < len(sql):
+        skipped = _skip(sql, at)
+        if skipped > at:
+            at = skipped
+            continue
+        kind, end = _next(sql, at)
+        tokens.append(Token(kind, sql[at:end], at, end))
+        at = end
+    return tokens
+
+
+def statement_end(tokens: list[Token]) -> int:
+    """Return where the statement ends: before its closing semicolons and comments."""
+    rest = list(tokens)
+    while rest and rest[-1].text == ";":
+        rest.pop()
+    return rest[-1].end if rest else 0
+
+
+def quote_identifier(name: str) -> str:
+    """Return `name` as a quoted SQL identifier.
+
+    >>> quote_identifier('a"b')
+    '"a""b"'
+    """
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _skip(sql: str, at: int) -> int:
+    found = _SPACE.match(sql, at) or _LINE_COMMENT.match(sql, at)
+    if found:
+        return found.end()
+    return _block_end(sql, at) if sql.startswith("/*", at) else at
+
+
+def _block_end(sql: str, at: int) -> int:
+    # DuckDB's block comments nest.
+    depth = 0
+    for edge in _BLOCK_EDGE.finditer(sql, at):
+        depth += 1 if edge.group() == "/*" else -1
+        if depth == 0:
+            return edge.end()
+    return len(sql)
+
+
+def _next(sql: str, at: int) -> tuple[TokenKind, int]:
+    char = sql[at]
+    if char == "'":
+        return "string", _end(_STRING, sql, at)
+    if char == '"':
+        return "quoted", _end(_QUOTED, sql, at)
+    if char == "$":
+        return _dollar(sql, at)
+    if char == "{" and (found := _BRACES.match(sql, at)):
+        return "braces", found.end()
+    if char.isdigit() or (char == "." and sql[at + 1 : at + 2].isdigit()):
+        return "number", _end(_NUMBER, sql, at)
+    for prefixed in (_ESCAPE_STRING, _PREFIX_STRING):
+        if found := prefixed.match(sql, at):
+            return "string", found.end()
+    if found := _WORD.match(sql, at):
+        return "word", found.end()
+    return "symbol", _end(_SYMBOL, sql, at)
+
+
+def _dollar(sql: str, at: int) -> tuple[TokenKind, int]:
+    if opening := _DOLLAR_QUOTE.match(sql, at):
+        closing = sql.find(opening.group(), opening.end())
+        return "string", len(sql) if closing < 0 else closing + len(opening.group())
+    if name := _DOLLAR_NAME.match(sql, at):
+        return "dollar", name.end()
+    return "symbol", at + 1
+
+
+def _end(pattern: re.Pattern[str], sql: str, at: int) -> int:
+    found = pattern.match(sql, at)
+    return found.end() if found else at + 1
