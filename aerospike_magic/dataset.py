@@ -22,7 +22,7 @@ from aerospike_magic.scan import Scan, ScanOptions, ScanPlan, plan_scan
 from aerospike_magic.schema.types import SetSchema
 
 
-class AerospikeDataset(pads.Dataset):  # type: ignore[misc]
+class AerospikeDataset(pads.Dataset):
     """A set of an Aerospike namespace, read in place.
 
     Args:
@@ -111,9 +111,7 @@ class AerospikeDataset(pads.Dataset):  # type: ignore[misc]
             options=self._options,
         )
 
-    def scan(
-        self, columns: Sequence[str] | None = None, filter: Any = None, limit: int | None = None
-    ) -> Scan:
+    def scan(self, columns: Sequence[str] | None = None, filter: Any = None, limit: int | None = None) -> Scan:
         """Return a scan, not yet started; see `plan` for the arguments."""
         scan = Scan(self._connection, self.plan(columns, filter, limit))
         with self._lock:
@@ -185,7 +183,7 @@ class AerospikeDataset(pads.Dataset):  # type: ignore[misc]
 
         if isinstance(filter, pc.Expression):
             return from_arrow_expression(filter, self._set_schema.full_arrow)
-        return filter  # type: ignore[no-any-return]
+        return filter
 
 
 def _split_projection(columns: Any, names: Sequence[str]) -> tuple[list[str], Any]:

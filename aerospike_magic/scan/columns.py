@@ -227,9 +227,7 @@ class BatchBuilder:
         nulls = n_rows - int(self.valid_counts[c])
         validity = pa.py_buffer(self.bitmaps[c]) if nulls else None
         if column.kind in (Kind.INT64, Kind.DOUBLE):
-            return pa.Array.from_buffers(
-                column.type, n_rows, [validity, pa.py_buffer(self.values[slot])], nulls
-            )
+            return pa.Array.from_buffers(column.type, n_rows, [validity, pa.py_buffer(self.values[slot])], nulls)
         if column.kind is Kind.BOOL:
             return pa.Array.from_buffers(pa.bool_(), n_rows, [validity, pa.py_buffer(self.bools[slot])], nulls)
         heap = pa.py_buffer(self.heaps[slot][: int(self.heap_used[slot])])

@@ -122,7 +122,7 @@ class AnswerDecoder:
 
     def free_space(self) -> memoryview:
         """Return where to receive the next bytes."""
-        return memoryview(self._buffer)[self._filled : len(self._buffer) - kernels.PADDING]
+        return self._buffer[self._filled : len(self._buffer) - kernels.PADDING].data
 
     def received(self, n_bytes: int) -> None:
         """Say how many bytes were put into `free_space()`."""
@@ -142,9 +142,7 @@ class AnswerDecoder:
             if status == kernels.BATCH_FULL:
                 self.flush()
             elif status == kernels.GROW_HEAP:
-                self.builder.grow_heap(
-                    int(self.state[kernels.GROW_SLOT]), int(self.state[kernels.GROW_BYTES])
-                )
+                self.builder.grow_heap(int(self.state[kernels.GROW_SLOT]), int(self.state[kernels.GROW_BYTES]))
             elif status == kernels.MALFORMED:
                 raise WireError(
                     f"the answer to a scan is malformed at byte {int(self.state[kernels.ERROR_OFFSET])}",
@@ -199,9 +197,7 @@ class AnswerDecoder:
         """A batch also ends when it holds much text, or when a slow node would keep its first rows waiting."""
         if not self.state[kernels.ROW]:
             self._batch_started = time.monotonic()
-        elif self.builder.heap_bytes > _MAX_HEAP_BYTES or (
-            time.monotonic() - self._batch_started > _MAX_BATCH_AGE_S
-        ):
+        elif self.builder.heap_bytes > _MAX_HEAP_BYTES or (time.monotonic() - self._batch_started > _MAX_BATCH_AGE_S):
             self.flush()
 
     def _keep_rest(self) -> None:
@@ -237,4 +233,3 @@ class AnswerDecoder:
                 f"bin {column.name}: {example} does not fit {column.type_text}",
                 hint=f"override its type (e.g. {column.name} as json), or on_mismatch='null' to count and go on",
             )
-

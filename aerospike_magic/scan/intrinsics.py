@@ -36,35 +36,35 @@ def _load(width: int, numba_type: Any, swap: bool) -> Any:
     return declare
 
 
-def _declare_u8(typingctx, address):  # type: ignore[no-untyped-def]
+def _declare_u8(typingctx, address):
     return _load(8, types.int64, False)(typingctx, address)
 
 
-def _declare_be16(typingctx, address):  # type: ignore[no-untyped-def]
+def _declare_be16(typingctx, address):
     return _load(16, types.int64, True)(typingctx, address)
 
 
-def _declare_le16(typingctx, address):  # type: ignore[no-untyped-def]
+def _declare_le16(typingctx, address):
     return _load(16, types.int64, False)(typingctx, address)
 
 
-def _declare_be32(typingctx, address):  # type: ignore[no-untyped-def]
+def _declare_be32(typingctx, address):
     return _load(32, types.int64, True)(typingctx, address)
 
 
-def _declare_be64(typingctx, address):  # type: ignore[no-untyped-def]
+def _declare_be64(typingctx, address):
     return _load(64, types.uint64, True)(typingctx, address)
 
 
-def _declare_i64(typingctx, address):  # type: ignore[no-untyped-def]
+def _declare_i64(typingctx, address):
     return _load(64, types.int64, False)(typingctx, address)
 
 
-def _declare_le32(typingctx, address):  # type: ignore[no-untyped-def]
+def _declare_le32(typingctx, address):
     return _load(32, types.int64, False)(typingctx, address)
 
 
-def _declare_le64(typingctx, address):  # type: ignore[no-untyped-def]
+def _declare_le64(typingctx, address):
     return _load(64, types.uint64, False)(typingctx, address)
 
 
@@ -96,19 +96,19 @@ def _store(width: int, value_type: Any) -> Any:
     return declare
 
 
-def _declare_store_u8(typingctx, address, value):  # type: ignore[no-untyped-def]
+def _declare_store_u8(typingctx, address, value):
     return _store(8, types.int64)(typingctx, address, value)
 
 
-def _declare_store_le32(typingctx, address, value):  # type: ignore[no-untyped-def]
+def _declare_store_le32(typingctx, address, value):
     return _store(32, types.int64)(typingctx, address, value)
 
 
-def _declare_store_le64(typingctx, address, value):  # type: ignore[no-untyped-def]
+def _declare_store_le64(typingctx, address, value):
     return _store(64, types.uint64)(typingctx, address, value)
 
 
-def _declare_store_double(typingctx, address, value):  # type: ignore[no-untyped-def]
+def _declare_store_double(typingctx, address, value):
     return _store(64, types.float64)(typingctx, address, value)
 
 
@@ -119,7 +119,7 @@ store_double = intrinsic(_declare_store_double)
 
 
 @intrinsic
-def copy_bytes(typingctx, target, source, n_bytes):  # type: ignore[no-untyped-def]
+def copy_bytes(typingctx, target, source, n_bytes):
     """memcpy: `n_bytes` from address `source` to address `target`, not overlapping."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:

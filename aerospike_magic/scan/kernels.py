@@ -374,9 +374,7 @@ def _skip(base, position, limit, n_parts):
 
 @njit(nogil=True, cache=True)
 def _is_name(tables, column, lo, hi):
-    return (
-        load_le64(_at(tables[A_NAME_LO], column, 8)) == lo and load_le64(_at(tables[A_NAME_HI], column, 8)) == hi
-    )
+    return load_le64(_at(tables[A_NAME_LO], column, 8)) == lo and load_le64(_at(tables[A_NAME_HI], column, 8)) == hi
 
 
 @njit(nogil=True, cache=True)
@@ -558,9 +556,7 @@ def decode(tables, state):
             break
         info3, code = load_u8(_at(header, 3, 1)), load_u8(_at(header, 5, 1))
         if info3 & 5 or code != 0:
-            position = _skip(
-                base, at + 22, limit, load_be16(_at(header, 18, 1)) + load_be16(_at(header, 20, 1))
-            )
+            position = _skip(base, at + 22, limit, load_be16(_at(header, 18, 1)) + load_be16(_at(header, 20, 1)))
             if position < 0:
                 status = cut
                 break

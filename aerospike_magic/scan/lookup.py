@@ -21,9 +21,7 @@ _EPOCH_2010 = 1_262_304_000
 Key = int | str | bytes
 
 
-def read_keys(
-    connection: Connection, plan: ScanPlan, keys: Sequence[Key], decoder: AnswerDecoder
-) -> Iterator[int]:
+def read_keys(connection: Connection, plan: ScanPlan, keys: Sequence[Key], decoder: AnswerDecoder) -> Iterator[int]:
     """Read records by key into `decoder`.
 
     A record is found by its digest, so also when its key was not stored with it; `__key` is then the key asked for.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from aerospike_magic.connection import Connection
+from aerospike_magic.errors import FilterError
 from aerospike_magic.filters.access import IndexScan, KeyLookup, Nothing
 from aerospike_magic.scan.decode import ResumePoints
 from aerospike_magic.scan.plan import ScanPlan
@@ -13,8 +14,10 @@ from aerospike_magic.scan.tracker import PartitionTracker
 from aerospike_magic.scan.worker import ScanPass
 from aerospike_magic.wire.query import IndexRange, encode_query_request
 
-_LARGEST_GROUP = 256
-_GROUPS_PER_WORKER = 12
+# A request costs the server about as much as a thousand records; one that is lost costs a group's records again.
+_RECORDS_PER_GROUP = 65_536
+_SMALLEST_GROUP = 16
+_GROUPS_PER_WORKER = 2
 
 
 def make_passes(connection: Connection, plan: ScanPlan) -> tuple[ScanPass, ...]:
@@ -23,9 +26,7 @@ def make_passes(connection: Connection, plan: ScanPlan) -> tuple[ScanPass, ...]:
         return ()
     partition_map = connection.partition_map(plan.namespace)
     options = plan.options
-    group_size = options.partitions_per_request or min(
-        _LARGEST_GROUP, max(1, N_PARTITIONS // (options.worker_count * _GROUPS_PER_WORKER))
-    )
+    group_size = options.partitions_per_request or _group_size(plan.objects, options.worker_count)
 
     def tracker(partitions: range) -> PartitionTracker:
         return PartitionTracker(
@@ -47,6 +48,12 @@ def make_passes(connection: Connection, plan: ScanPlan) -> tuple[ScanPass, ...]:
     second = ScanPass(tracker(range(0)), _request(plan, bins=(), expression=plan.omitted_filter), counted=False)
     first.on_omitted = second.tracker.want
     return (first, second)
+
+
+def _group_size(objects: int, workers: int) -> int:
+    by_records = N_PARTITIONS * _RECORDS_PER_GROUP // max(objects, 1)
+    largest = max(_SMALLEST_GROUP, N_PARTITIONS // (workers * _GROUPS_PER_WORKER))
+    return min(max(by_records, _SMALLEST_GROUP), largest)
 
 
 def _request(
@@ -79,7 +86,8 @@ def _index_range(plan: ScanPlan) -> IndexRange | None:
     access = plan.access
     if not isinstance(access, IndexScan):
         return None
-    bin_name = access.index.bin
-    if isinstance(access.low, str):
-        return IndexRange.string(bin_name, access.low)
-    return IndexRange.integers(bin_name, access.low, access.high)
+    if access.value is not None:
+        return IndexRange.string(access.index.bin, access.value)
+    if access.low is None or access.high is None:
+        raise FilterError(f"the index range on {access.index.bin} has no ends")
+    return IndexRange.integers(access.index.bin, access.low, access.high)

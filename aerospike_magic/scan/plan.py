@@ -169,9 +169,7 @@ def plan_scan(
     )
 
 
-def _requested_bins(
-    schema: SetSchema, decoded: Sequence[Column], compiled: CompiledFilter
-) -> tuple[str, ...] | None:
+def _requested_bins(schema: SetSchema, decoded: Sequence[Column], compiled: CompiledFilter) -> tuple[str, ...] | None:
     needed = tuple(dict.fromkeys(c.bin for c in decoded if c.bin is not None))
     if not needed:
         return ()
@@ -192,9 +190,7 @@ def _implies_any(pushed: Predicate | None, bins: Sequence[str]) -> bool:
     return any(isinstance(p, Compare | In | StartsWith) and p.column in bins for p in conjuncts(pushed))
 
 
-def _omitted_filter(
-    connection: Connection, bins: tuple[str, ...] | None, compiled: CompiledFilter
-) -> bytes | None:
+def _omitted_filter(connection: Connection, bins: tuple[str, ...] | None, compiled: CompiledFilter) -> bytes | None:
     """The pushed filter, and that none of the requested bins is there."""
     if not bins or _implies_any(compiled.pushed, bins):
         return None

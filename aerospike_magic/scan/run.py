@@ -192,7 +192,8 @@ class Scan:
                 yield batch
             elif deadline is not None and time.monotonic() > deadline:
                 raise ScanTimeout(
-                    f"the scan did not finish within {options.total_timeout_s:g} s", hint="see total_timeout_s"
+                    f"the scan did not finish within {options.total_timeout_s:g} s",
+                    hint="see total_timeout_s",
                 )
 
     def _start(self) -> None:

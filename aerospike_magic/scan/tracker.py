@@ -22,7 +22,7 @@ from aerospike_magic.connection import Node, PartitionMap
 from aerospike_magic.errors import ScanError
 from aerospike_magic.scan.progress import N_PARTITIONS, PartitionState
 
-_FIRST_GROUP = 4
+_FIRST_GROUP_SHARE = 8
 _FIRST_WAIT_S = 0.05
 _LONGEST_WAIT_S = 1.0
 
@@ -73,7 +73,7 @@ class PartitionTracker:
         self._owners = np.full(N_PARTITIONS, -1, np.int16)
         self._taken = np.zeros(N_PARTITIONS, np.bool_)
         self._active: dict[int, int] = {}
-        self._group = min(_FIRST_GROUP, self.group_size)
+        self._group = max(1, self.group_size // _FIRST_GROUP_SHARE)
         self._trouble: dict[int, _Trouble] = {}
         self._stopped = False
         self.done_by_node: dict[int, int] = {}

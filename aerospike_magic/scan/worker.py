@@ -237,4 +237,3 @@ def _shut_down(connected: socket.socket) -> None:
     except OSError:
         # Already closed by its worker, or never connected: nothing is left to wake.
         return
-

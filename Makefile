@@ -1,0 +1,44 @@
+# Everything runs in a virtual environment that this file makes; nothing else has to be typed before `make demo`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench lab server clean
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(STAMP)  ## make the virtual environment and install everything
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "aerospike_magic needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[test]'
+	@touch $(STAMP)
+
+demo: $(STAMP)  ## run a %%aerosql cell over 336,776 flights in the embedded server
+	@$(BIN)/aerospike-magic demo
+
+test: $(STAMP)  ## run the tests (against AEROSPIKE_TEST_HOST=host:port, or the embedded server)
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(STAMP)  ## measure against the alternatives; prints ratios, writes benchmarks/results/
+	$(BIN)/python -m benchmarks
+
+lab: $(STAMP)  ## open JupyterLab with the notebooks
+	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+server: $(STAMP)  ## run the embedded server with the demo data on port 3000
+	$(BIN)/aerospike-magic server --port 3000 --demo
+
+clean:  ## remove what the other targets made
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist benchmarks/results
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
