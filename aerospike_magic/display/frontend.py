@@ -32,11 +32,7 @@ def detect_frontend(shell: Any, environment: Mapping[str, str] | None = None) ->
     """
     environment = os.environ if environment is None else environment
     names = getattr(shell, "user_ns", {})
-    if (
-        "__zeppelin__" in names
-        or "ZEPPELIN_HOME" in environment
-        or hasattr(names.get("z"), "getInterpreterContext")
-    ):
+    if "__zeppelin__" in names or "ZEPPELIN_HOME" in environment or hasattr(names.get("z"), "getInterpreterContext"):
         return Frontend.ZEPPELIN
     if type(shell).__name__ == "ZMQInteractiveShell" or getattr(shell, "kernel", None) is not None:
         return Frontend.WIDGET if has_widgets() else Frontend.NOTEBOOK

@@ -9,6 +9,7 @@ from aerospike_magic.display.style import page
 from aerospike_magic.display.text import clean, escape, fit, pad, plural, width
 
 MAX_CELL_CHARS = 300
+LEAST_CELLS = 12  # a cut column narrower than this says nothing
 NULL = "NULL"
 
 
@@ -80,8 +81,10 @@ class Grid:
         for index, column in enumerate(self.columns):
             values = [_cut(NULL if row[index] is None else clean(row[index] or "")) for row in self.rows]
             wanted = max([width(clean(column.name)), width(column.type), *map(width, values), 1])
-            needed = min(wanted, max(cells // 2, 20))
-            if shown and used + needed > cells:
+            left = cells - used
+            is_last = index == len(self.columns) - 1
+            needed = min(wanted, left if is_last else max(cells // 2, 20))
+            if shown and needed > left or is_last and needed < min(wanted, LEAST_CELLS):
                 return shown, len(self.columns) - index
             shown.append((column, values, needed))
             used += needed + 2
@@ -99,9 +102,7 @@ def _heading(column: GridColumn) -> str:
 
 
 def _row(columns: Sequence[GridColumn], row: Sequence[str | None]) -> str:
-    return (
-        "<tr>" + "".join(_cell(column, value) for column, value in zip(columns, row, strict=True)) + "</tr>"
-    )
+    return "<tr>" + "".join(_cell(column, value) for column, value in zip(columns, row, strict=True)) + "</tr>"
 
 
 def _cell(column: GridColumn, value: str | None) -> str:

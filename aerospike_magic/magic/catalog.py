@@ -80,6 +80,4 @@ class Catalog:
         from aerospike_magic.display.table import type_name
 
         schema = self._connection.schema(f"{namespace}.{set_name}")
-        self._columns[namespace, set_name] = tuple(
-            (each.name, type_name(each.type)) for each in schema.columns
-        )
+        self._columns[namespace, set_name] = tuple((each.name, type_name(each.type)) for each in schema.columns)

@@ -164,9 +164,7 @@ def parse_query(line: str, cell: str | None = None) -> QueryCommand:
         options["output"] = _checked(_name, assigned[1], "NAME <<")
         sql = sql[assigned.end() :]
     if not sql.strip():
-        raise ConfigError(
-            "there is no statement", hint="write SELECT … below the options, or %%aerosql? for help"
-        )
+        raise ConfigError("there is no statement", hint="write SELECT … below the options, or %%aerosql? for help")
     return QueryCommand(sql=sql.strip("\n"), **options)
 
 

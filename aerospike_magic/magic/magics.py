@@ -129,9 +129,7 @@ class AerospikeMagics(Magics):
         from aerospike_magic.display.explain import explain_bundle
 
         _, engine = self.session.opened()
-        explanation = engine.explain(
-            command.sql, variables.parameters, self._options(command), frames=variables.frames
-        )
+        explanation = engine.explain(command.sql, variables.parameters, self._options(command), frames=variables.frames)
         publish_display_data(explain_bundle(explanation, _cells()))
 
     def _show(self, command: QueryCommand, variables: StatementVariables) -> None:
@@ -179,8 +177,7 @@ class AerospikeMagics(Magics):
     def _connect(self, command: AerospikeCommand) -> None:
         target = command.arguments[0] if command.arguments else None
         options = with_password(target, command.options, getpass)
-        self.session.connect(target, **options)
-        self._status(command)
+        publish_display_data(status_bundle(self.session.connect(target, **options), with_help=False))
 
     def _disconnect(self, command: AerospikeCommand) -> None:
         print("disconnected" if self.session.disconnect() else "there was no connection")

@@ -9,9 +9,7 @@ from typing import Any
 from aerospike_magic.errors import ConfigError
 
 
-def with_password(
-    target: str | None, options: Mapping[str, Any], ask: Callable[[str], str]
-) -> dict[str, Any]:
+def with_password(target: str | None, options: Mapping[str, Any], ask: Callable[[str], str]) -> dict[str, Any]:
     """Return the options of a connection, with a password when one is needed and none was found.
 
     Args:

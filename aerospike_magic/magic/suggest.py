@@ -49,9 +49,7 @@ class Names(Protocol):
         """(column, type) pairs of a set."""
 
 
-def suggest(
-    sql: str, cursor: int, names: Names, variables: Mapping[str, str]
-) -> tuple[str, tuple[Suggestion, ...]]:
+def suggest(sql: str, cursor: int, names: Names, variables: Mapping[str, str]) -> tuple[str, tuple[Suggestion, ...]]:
     """Return what may be typed at a place.
 
     Args:
@@ -68,9 +66,7 @@ def suggest(
         return "", ()
     variable = _VARIABLE.search(before)
     if variable:
-        return variable[1], _matching(
-            variable[1], (Suggestion(name, kind) for name, kind in variables.items())
-        )
+        return variable[1], _matching(variable[1], (Suggestion(name, kind) for name, kind in variables.items()))
     path = _PATH.search(before)
     assert path is not None  # both parts may be empty, so it always matches
     fragment, owners = path[2], tuple(_bare(name) for name in re.findall(_NAME, path[1]))
@@ -100,17 +96,13 @@ def _blank_literals(text: str) -> str | None:
     return pattern.sub(lambda match: " " * len(match[0]), text)
 
 
-def _tables(
-    names: Names, owners: tuple[str, ...], sql: str, variables: Mapping[str, str]
-) -> Iterable[Suggestion]:
+def _tables(names: Names, owners: tuple[str, ...], sql: str, variables: Mapping[str, str]) -> Iterable[Suggestion]:
     pairs = names.tables()
     if owners:
         yield from (Suggestion(_quoted(name), "set") for space, name in pairs if space == owners[0] and name)
         return
     yield from (Suggestion(f"{_quoted(space)}.{_quoted(name)}", "set") for space, name in pairs if name)
-    yield from (
-        Suggestion(_quoted(space), "namespace") for space in dict.fromkeys(space for space, _ in pairs)
-    )
+    yield from (Suggestion(_quoted(space), "namespace") for space in dict.fromkeys(space for space, _ in pairs))
     yield from (Suggestion(_bare(match[1]), "table") for match in _COMMON_TABLE.finditer(sql))
     yield from (Suggestion(name, kind) for name, kind in variables.items() if kind == "table")
 
@@ -136,9 +128,7 @@ def _expression(names: Names, sql: str, fragment: str) -> Iterable[Suggestion]:
     lower = fragment.islower()
     yield from (Suggestion(word.lower() if lower else word, "keyword") for word in KEYWORDS)
     if not used:
-        yield from (
-            Suggestion(_quoted(space), "namespace") for space in dict.fromkeys(s for s, _ in names.tables())
-        )
+        yield from (Suggestion(_quoted(space), "namespace") for space in dict.fromkeys(s for s, _ in names.tables()))
 
 
 def _columns(names: Names, tables: Iterable[tuple[str, str]]) -> Iterable[Suggestion]:

@@ -7,7 +7,7 @@ const STATE = { notAsked: 0, waiting: 1, reading: 2, done: 3, retrying: 4, unava
 
 // One hue a node, told apart by people who see red and green alike; lightness is added for the theme.
 const HUES = [212, 32, 168, 282, 48, 338, 190, 100];
-const ACKNOWLEDGE_MS = 500;
+const ACKNOWLEDGE_MS = 250;
 
 /** @returns an element with a class and children (strings become text). */
 function element(tag, className, ...children) {
@@ -106,7 +106,6 @@ function scanCard() {
     );
     const list = [fact(scan.partitions, "partitions"), fact(scan.received, "received")];
     if (scan.rate) list.push(fact(scan.rate, "records"));
-    if (scan.eta) list.push(fact(scan.eta, "left"));
     if (scan.retries) list.push(element("span", "aerop-warn", `${scan.retries} asked again`));
     if (scan.throttled) list.push(element("span", "aerop-warn", "throttled"));
     facts.replaceChildren(...list);
@@ -136,7 +135,8 @@ function wireCancel(model, button) {
     model.send({ type: "cancel" });
     setTimeout(() => {
       if (!button.isConnected || model.get("phase") !== "running") return;
-      const kernel = model.widget_manager?.kernel ?? model.widget_manager?.context?.sessionContext?.session?.kernel;
+      const manager = model.widget_manager;
+      const kernel = manager?.kernel ?? manager?.context?.sessionContext?.session?.kernel;
       if (kernel?.interrupt) {
         kernel.interrupt();
       } else {

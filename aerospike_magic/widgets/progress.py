@@ -1,10 +1,11 @@
 """The live map of a query's partitions, for Jupyter.
 
 The kernel's main thread is busy with the cell while the map is shown, so how does a press of "Cancel" get in?
-Kernels with subshells (ipykernel 7, JupyterLab 4.4) handle the widget's message on another thread; it sets an
-event that the cell's display loop looks at. Where nobody acknowledges the message within half a second, the
-page asks the kernel to interrupt, as the stop button of the notebook does. Only the thread that runs the cell
-ever writes traits.
+Two ways. The page sends a message; a kernel that handles widgets' messages on another thread (a subshell)
+sets an event, which the cell's display loop sees. Most kernels leave the message until the cell has ended
+(ipykernel 7.4 answers on the shell that last wrote to the widget, which is the busy one), so when nobody
+has acknowledged it within a quarter of a second the page asks the kernel to interrupt, as the notebook's
+stop button does. Only the thread that runs the cell ever writes traits.
 """
 
 from __future__ import annotations
@@ -135,7 +136,6 @@ def scan_words(scan: ScanProgress) -> dict[str, Any]:
         "returned": count(scan.returned),
         "received": size(scan.n_bytes),
         "rate": rate(scan.records_per_s, ""),
-        "eta": duration(scan.eta_s) if scan.eta_s is not None and not scan.is_finished else "",
         "partitions": f"{count(scan.partitions_done)} of {count(scan.partitions_total)}",
         "fraction": scan.fraction,
         "retries": scan.retries,
