@@ -219,7 +219,7 @@ def _bare(node: Any) -> Any:
     return node
 
 
-def _number(text: str) -> int | float | Decimal | object:
+def _number(text: str) -> Any:
     if _PLAIN_NUMBER.fullmatch(text):
         return int(text) if text.isdigit() else Decimal(text)
     try:
@@ -233,15 +233,16 @@ def _for_integers(value: int | float | Decimal) -> Any:
         return value if -(1 << 63) <= value < 1 << 63 else _NO_CONSTANT
     if not math.isfinite(value) or abs(value) >= _EXACT:
         return _NO_CONSTANT
-    # Rounding to a double may not carry the constant over an integer.
+    if value == int(value):
+        return int(value)
+    # Rounding to a double may not carry a fraction to an integer.
     nearest = float(value)
-    same_side = (nearest == int(nearest)) == (value == int(value))
-    return nearest if same_side else _NO_CONSTANT
+    return _NO_CONSTANT if nearest.is_integer() else nearest
 
 
 def _for_doubles(value: int | float | Decimal) -> Any:
     if isinstance(value, float):
         return value
     if isinstance(value, int):
-        return value if abs(value) <= _EXACT else _NO_CONSTANT
+        return float(value) if abs(value) <= _EXACT else _NO_CONSTANT
     return float(value) if len(value.as_tuple().digits) <= _EXACT_DIGITS else _NO_CONSTANT

@@ -54,6 +54,8 @@ class Execution:
         self._batches: queue.Queue[pa.RecordBatch | None] = queue.Queue(_QUEUED_BATCHES)
         self._failure: BaseException | None = None
         self._is_timed_out = False
+        self._open_lock = threading.Lock()
+        self._is_open = True
         self._thread = threading.Thread(target=self._run, name="aerosql", daemon=True)
         self._thread.start()
 
@@ -84,22 +86,19 @@ class Execution:
         """Interrupt DuckDB and cancel the scans; returns at once, from any thread."""
         self._is_stopped.set()
         self.log.cancel()
-        if self._thread.is_alive():
-            self._con.interrupt()
+        with self._open_lock:
+            if self._is_open:
+                self._con.interrupt()
 
     def join(self) -> None:
         """Wait until the thread has freed everything."""
-        if threading.current_thread() is not self._thread:
+        if threading.current_thread() is self._thread:
+            return
+        deadline = time.monotonic() + _JOIN_S
+        while self._thread.is_alive() and time.monotonic() < deadline:
             # An interrupt that comes between two statements is lost, so it is given again.
-            deadline = time.monotonic() + _JOIN_S
-            while self._thread.is_alive() and time.monotonic() < deadline:
-                self.stop()
-                self._thread.join(_STEP_S)
-
-    @property
-    def is_running(self) -> bool:
-        """Whether the thread still works."""
-        return self._thread.is_alive()
+            self.stop()
+            self._thread.join(_STEP_S)
 
     def _check_time(self) -> None:
         limit = self.log.options.timeout_s
@@ -127,9 +126,11 @@ class Execution:
         try:
             if reader is not None:
                 reader.close()
-            self._con.close()
         except Exception as error:
             self._failure = self._failure or error
+        with self._open_lock:
+            self._is_open = False
+        self._con.close()
 
     def _drain(self, reader: pa.RecordBatchReader) -> None:
         missing = self.log.options.limit

@@ -19,7 +19,7 @@ import pyarrow.dataset
 
 from aerospike_magic.engines.base import QueryOptions, ScanExplanation
 from aerospike_magic.engines.local.catalog import Catalog, RunningScan
-from aerospike_magic.filters.predicate import Predicate, conjunction
+from aerospike_magic.filters.predicate import Predicate, conjunction, simplify
 from aerospike_magic.scan.progress import ScanProgress
 from aerospike_magic.schema.types import SetSchema
 
@@ -156,10 +156,11 @@ class SetDataset(pyarrow.dataset.Dataset):
     def _scanner(self, columns: Sequence[str], expression: Any) -> _Stream:
         log, number = self._log, self._log.add_plan()
         bins = [name for name in columns if name != ROW_COLUMN]
+        wanted = conjunction([self._predicate, self._read(expression)])
         plan = self._catalog.plan(
             self._set_schema,
             bins,
-            conjunction([self._predicate, self._read(expression)]),
+            None if wanted is None else simplify(wanted),
             log.options,
             lambda snapshot: log.report(number, snapshot),
         )

@@ -69,6 +69,12 @@ class Statement:
         """Every name in the statement, in lower case."""
         return frozenset(token.identifier.lower() for token in self.tokens if token.identifier)
 
+    @property
+    def is_list_of_sets(self) -> bool:
+        """Whether it is SHOW [ALL] TABLES, which asks for the sets."""
+        words = [token.upper for token in self.tokens]
+        return words in (["SHOW", "TABLES"], ["SHOW", "ALL", "TABLES"])
+
 
 def read_statement(bound: BoundSql, con: duckdb.DuckDBPyConnection) -> Statement:
     """Return the one reading statement of a text.
@@ -117,7 +123,7 @@ def _check_reads(bound: BoundSql, tokens: list[Token], con: duckdb.DuckDBPyConne
     if culprit is not None:
         raise ReadOnlyError(
             f"{culprit.upper or culprit.text} does not run here: only statements that read do",
-            hint="use " + ", ".join(READS[:6]) + "; local objects are read with frames or variables",
+            hint="SELECT, WITH, FROM, VALUES, PIVOT, DESCRIBE, SUMMARIZE, SHOW and EXPLAIN do",
             sql=bound.original,
             position=bound.original_position(culprit.start),
         )

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from aerospike_magic.engines.local.catalog import Catalog
 from aerospike_magic.engines.local.lexer import quote_identifier
 from aerospike_magic.engines.local.source import ROW_COLUMN, ScanLog, SetDataset
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 # Where bare names live. Namespaces are schemas too, and have at most 31 characters.
 LOCAL_SCHEMA = "__aerospike_local_names_of_a_cell__"
+# What SHOW TABLES reads.
+SETS_SOURCE = "__aerospike_sets"
 # Schemas and catalogs of DuckDB that nothing can be created in; a namespace of that name is written as another
 # of the same length, so that every position in the text stays true.
 _TAKEN_NAMES = frozenset({"temp", "system", "memory", "pg_catalog", "information_schema"})
@@ -148,6 +152,8 @@ def register_tables(
     """Create the views that the statement reads."""
     con.execute(f"CREATE SCHEMA {quote_identifier(LOCAL_SCHEMA)}")
     con.execute(f"SET search_path = '{LOCAL_SCHEMA}'")
+    if statement.is_list_of_sets:
+        con.register(SETS_SOURCE, _list_of_sets(catalog))
     metadata = [name for name in METADATA_NAMES if name in statement.identifiers]
     sources: dict[str, str] = {}
     for key, schema in tables.sets.items():
@@ -170,6 +176,11 @@ def _create_view(con: duckdb.DuckDBPyConnection, parts: tuple[str, ...], source:
     con.execute(f"CREATE VIEW {view} AS SELECT {columns} FROM {quote_identifier(source)}")
 
 
+def _list_of_sets(catalog: Catalog) -> pa.Table:
+    namespaces, names = zip(*sorted(catalog.sets()), strict=True) if catalog.sets() else ((), ())
+    return pa.table({"namespace": pa.array(namespaces, pa.string()), "set": pa.array(names, pa.string())})
+
+
 def schema_name(namespace: str) -> str:
     """Return the DuckDB schema of a namespace: the same name, or one of the same length where DuckDB has taken it."""
     return namespace[:-1] + "_" if namespace.lower() in _TAKEN_NAMES else namespace
@@ -177,6 +188,8 @@ def schema_name(namespace: str) -> str:
 
 def runnable_text(statement: Statement, tables: Tables) -> str:
     """Return the statement's text with the schema names that DuckDB has, as long as it was."""
+    if statement.is_list_of_sets:
+        return f"FROM {SETS_SOURCE}"
     taken = {key[0] for key in tables.sets if len(key) > 1 and key[0] in _TAKEN_NAMES}
     if not taken:
         return statement.text
