@@ -208,9 +208,7 @@ def encode_batch_read_request(
         BatchRow(i, digest, first if not i else int(RowFlag.REPEAT), int(info1), fields=fields, ops=ops)
         for i, digest in enumerate(digests)
     )
-    return encode_message_proto(
-        encode_batch_request(BatchRequest(rows, flags, filter_expression, total_timeout_ms))
-    )
+    return encode_message_proto(encode_batch_request(BatchRequest(rows, flags, filter_expression, total_timeout_ms)))
 
 
 def encode_batch_request(request: BatchRequest) -> Message:
@@ -230,9 +228,7 @@ def encode_batch_request(request: BatchRequest) -> Message:
     fields: tuple[Field, ...] = (batch,)
     if request.filter_expression is not None:
         fields = (Field(FieldType.FILTER_EXPRESSION, request.filter_expression), batch)
-    return Message(
-        info1=request.info1, info3=request.info3, transaction_ttl=request.total_timeout_ms, fields=fields
-    )
+    return Message(info1=request.info1, info3=request.info3, transaction_ttl=request.total_timeout_ms, fields=fields)
 
 
 def decode_batch_request(message: Message) -> BatchRequest:

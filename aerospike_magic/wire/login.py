@@ -168,9 +168,7 @@ def decode_login_request(body: bytes) -> LoginRequest:
     )
 
 
-def encode_login_response(
-    result_code: int = 0, *, session_token: bytes = b"", ttl_s: int | None = None
-) -> bytes:
+def encode_login_response(result_code: int = 0, *, session_token: bytes = b"", ttl_s: int | None = None) -> bytes:
     """Returns the whole frame of an answer.
 
     Args:

@@ -268,9 +268,7 @@ def decode_message(buffer: bytes | bytearray | memoryview, offset: int = 0) -> t
     """
     view = memoryview(buffer).cast("B")
     if not 0 <= offset <= len(view) - MESSAGE_HEADER_SIZE:
-        raise WireError(
-            f"a message header needs {MESSAGE_HEADER_SIZE} bytes, {max(len(view) - offset, 0)} left"
-        )
+        raise WireError(f"a message header needs {MESSAGE_HEADER_SIZE} bytes, {max(len(view) - offset, 0)} left")
     header: tuple[int, ...] = _HEADER.unpack_from(view, offset)
     header_size, info1, info2, info3, info4, result_code, *counts = header
     generation, record_ttl, transaction_ttl, n_fields, n_ops = counts

@@ -273,9 +273,7 @@ def _write_list(items: list[Any] | tuple[Any, ...], append: _Append, depth: int)
         _write(item, append, depth - 1)
 
 
-def _write_map(
-    pairs: Iterable[tuple[Any, Any]], size: int, flags: int | None, append: _Append, depth: int
-) -> None:
+def _write_map(pairs: Iterable[tuple[Any, Any]], size: int, flags: int | None, append: _Append, depth: int) -> None:
     append(_pack_header(size + (flags is not None), 0x80, 0x0F, (0xDE, 0xDF)))
     if flags is not None:
         append(_pack_flags(flags) + b"\xc0")
@@ -317,9 +315,7 @@ def _pack_string(value: str | bytes | bytearray) -> bytes:
         return _pack_typed(ParticleType.STRING, value)
     if isinstance(value, HLL):
         return _pack_typed(ParticleType.HLL, value)
-    return _pack_typed(
-        value.particle_type if isinstance(value, OpaqueBlob) else ParticleType.BLOB, bytes(value)
-    )
+    return _pack_typed(value.particle_type if isinstance(value, OpaqueBlob) else ParticleType.BLOB, bytes(value))
 
 
 def _pack_typed(kind: int, payload: bytes) -> bytes:

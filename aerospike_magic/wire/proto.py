@@ -65,9 +65,7 @@ def encode_proto(type: ProtoType, body: bytes) -> bytes:
     return bytes((PROTO_VERSION, int(type))) + len(body).to_bytes(6, "big") + body
 
 
-def decode_header(
-    data: bytes | bytearray | memoryview, *, max_body_size: int = MAX_BODY_SIZE
-) -> tuple[ProtoType, int]:
+def decode_header(data: bytes | bytearray | memoryview, *, max_body_size: int = MAX_BODY_SIZE) -> tuple[ProtoType, int]:
     """Reads the first `HEADER_SIZE` bytes of a frame.
 
     Args:
@@ -108,9 +106,7 @@ def compress_frame(frame: Frame, *, level: int = 1) -> bytes:
     if frame.type is ProtoType.COMPRESSED:
         raise WireError("a compressed frame cannot be compressed again")
     plain = encode_proto(frame.type, frame.body)
-    return encode_proto(
-        ProtoType.COMPRESSED, _UNCOMPRESSED_SIZE.pack(len(plain)) + zlib.compress(plain, level)
-    )
+    return encode_proto(ProtoType.COMPRESSED, _UNCOMPRESSED_SIZE.pack(len(plain)) + zlib.compress(plain, level))
 
 
 def decompress_body(body: bytes, *, max_body_size: int = MAX_BODY_SIZE) -> Frame:

@@ -324,9 +324,7 @@ def _index_fields(index_range: IndexRange) -> Iterable[Field]:
     if len(name) > 255:
         raise WireError(f"a bin name of {len(name)} bytes is too long")
     ends = b"".join(_pack(">I", len(end)) + end for end in (index_range.low, index_range.high))
-    yield Field(
-        FieldType.INDEX_RANGE, bytes((1, len(name))) + name + _pack("B", index_range.particle_type) + ends
-    )
+    yield Field(FieldType.INDEX_RANGE, bytes((1, len(name))) + name + _pack("B", index_range.particle_type) + ends)
     if index_range.context:
         yield Field(FieldType.INDEX_CONTEXT, index_range.context)
 

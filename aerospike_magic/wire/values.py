@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from aerospike_magic.errors import WireError
 
@@ -98,6 +98,9 @@ class MapPairs(tuple[tuple[Any, Any], ...]):
     """
 
     flags: int
+    # Not hashable, like a dict. Maps as keys of maps as keys would also be hashed once a level, and a few megabytes
+    # of those could keep a reader busy for minutes.
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def __new__(cls, items: Iterable[tuple[Any, Any]] = (), flags: int = 0) -> MapPairs:
         """Makes one from pairs of key and value."""

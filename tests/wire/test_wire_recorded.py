@@ -64,9 +64,7 @@ def _again(data: bytes, *, is_request: bool) -> bytes:
         elif frame.type is ProtoType.INFO:
             encoded.append(encode_info_response(decode_info_response(frame.body).items()))
         else:
-            encoded.append(
-                encode_proto(frame.type, b"".join(map(encode_message, iter_messages(frame.body))))
-            )
+            encoded.append(encode_proto(frame.type, b"".join(map(encode_message, iter_messages(frame.body)))))
     return b"".join(encoded)
 
 
@@ -85,7 +83,8 @@ def test_batch_requests_are_read_as_requests_and_written_back(label: str) -> Non
         assert encode_batch_request(decode_batch_request(message)) == message
 
 
-# --- values ------------------------------------------------------------------------------------------------------
+# --- values
+# ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("label", labelled("get "))
@@ -135,14 +134,14 @@ def _typed(bin_value: Any, name: str) -> tuple[int, str, bytes]:
 
 
 @pytest.mark.parametrize(
-    ("label", "info1", "key", "bins"),
+    ("label", "info1", "key"),
     [
-        ("get int0", Info1.READ | Info1.GET_ALL, "int0", ()),
-        ("exists yes", Info1.READ | Info1.GET_NO_BINS, "str", ()),
-        ("exists no", Info1.READ | Info1.GET_NO_BINS, "no such", ()),
+        ("get int0", Info1.READ | Info1.GET_ALL, "int0"),
+        ("exists yes", Info1.READ | Info1.GET_NO_BINS, "str"),
+        ("exists no", Info1.READ | Info1.GET_NO_BINS, "no such"),
     ],
 )
-def test_a_read_is_built_from_its_call(label: str, info1: Info1, key: str, bins: tuple[str, ...]) -> None:
+def test_a_read_is_built_from_its_call(label: str, info1: Info1, key: str) -> None:
     ((request, _),) = ALL[label].pairs
     built = Message(
         info1=int(info1),
@@ -152,7 +151,6 @@ def test_a_read_is_built_from_its_call(label: str, info1: Info1, key: str, bins:
             Field(FieldType.SET, b"vec"),
             Field(FieldType.DIGEST, compute_digest("vec", key)),
         ),
-        ops=tuple(Op(OpType.READ, ParticleType.NULL, name, b"") for name in bins),
     )
     assert encode_message_proto(built) == request
 
@@ -254,7 +252,7 @@ def test_info_answers_what_the_client_returned(label: str) -> None:
         answers = decode_info_response(frames(response)[0].body)
         assert list(answers) == asked
         assert encode_info_request(asked) == request
-        # What follows is the client's own tending. The recorder stood between client and server under a port of its
-        # own, so that one address differs.
+        # What follows is the client's own tending. The recorder stood between client and server under a
+        # port of its own, so that one address differs.
         if i == 0 and isinstance(exchange.result, str) and asked != ["service-clear-std"]:
             assert f"{asked[0]}\t{answers[asked[0]]}\n" == exchange.result
