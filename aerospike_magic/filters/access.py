@@ -172,9 +172,7 @@ def choose_access(
 # ---------------------------------------------------------------------------------------------- by key
 
 
-def _split_keys(
-    predicate: Predicate | None, schema: SetSchema
-) -> tuple[tuple[Key, ...] | None, Predicate | None]:
+def _split_keys(predicate: Predicate | None, schema: SetSchema) -> tuple[tuple[Key, ...] | None, Predicate | None]:
     """Return the keys that the conjuncts leave possible (None: no such conjunct) and all other conjuncts."""
     keys: tuple[Key, ...] | None = None
     rest: list[Predicate] = []

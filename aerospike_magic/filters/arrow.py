@@ -13,6 +13,7 @@ Comparisons are read with SQL's NaN, not with IEEE's: it is SQL engines that wri
 from __future__ import annotations
 
 import ctypes
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +45,7 @@ _OPERATORS: dict[str, Operator] = {
     "greater": ">",
     "greater_equal": ">=",
 }
+_ASSOCIATIVE = frozenset({"and_kleene", "or_kleene"})
 _MATCH_NULLS, _SKIP_NULLS = 0, 1
 
 
@@ -100,12 +102,8 @@ def _read_conjunct(node: _Node, schema: pa.Schema) -> Predicate:
         return Opaque(_rebuild(node), frozenset(_fields(node)))
 
 
-def _conjuncts(node: _Node) -> Iterator[_Node]:
-    if isinstance(node, _Call) and node.function == "and_kleene":
-        for argument in node.arguments:
-            yield from _conjuncts(argument)
-    else:
-        yield node
+def _conjuncts(tree: _Node) -> tuple[_Node, ...]:
+    return tree.arguments if isinstance(tree, _Call) and tree.function == "and_kleene" else (tree,)
 
 
 def _fields(node: _Node) -> Iterator[str]:
@@ -122,11 +120,7 @@ def _fields(node: _Node) -> Iterator[str]:
 def _parse(expression: pc.Expression) -> _Node:
     _, (pickled, *_) = expression.__reduce__()
     reader = pa.ipc.open_file(pickled)
-    tokens = _repeated_metadata(reader.schema)
-    tree, rest = _parse_node(tokens, 0, reader.get_batch(0))
-    if rest != len(tokens):
-        raise _Unreadable
-    return tree
+    return _parse_tokens(_repeated_metadata(reader.schema), reader.get_batch(0))
 
 
 def _repeated_metadata(schema: pa.Schema) -> list[tuple[str, str]]:
@@ -152,29 +146,35 @@ def _repeated_metadata(schema: pa.Schema) -> list[tuple[str, str]]:
     return list(zip(texts[::2], texts[1::2], strict=True))
 
 
-def _parse_node(tokens: list[tuple[str, str]], at: int, batch: pa.RecordBatch) -> tuple[_Node, int]:
-    if at >= len(tokens):
-        raise _Unreadable
-    key, value = tokens[at]
-    at += 1
-    if key == "field_ref":
-        return _Field(value), at
-    if key == "literal":
-        return _Literal(batch.column(int(value))[0]), at
-    if key != "call":
-        raise _Unreadable
-    arguments: list[_Node] = []
-    options = None
-    while at < len(tokens) and tokens[at][0] != "end":
-        if tokens[at][0] == "options":
-            options = batch.column(int(tokens[at][1]))[0]
-            at += 1
+def _parse_tokens(tokens: list[tuple[str, str]], batch: pa.RecordBatch) -> _Node:
+    # With a stack of its own: engines chain hundreds of ORs, each one level deeper.
+    open_calls: list[tuple[str, list[_Node], list[pa.Scalar]]] = [("", [], [])]
+    for key, value in tokens:
+        _, arguments, options = open_calls[-1]
+        if key == "field_ref":
+            arguments.append(_Field(value))
+        elif key == "literal":
+            arguments.append(_Literal(batch.column(int(value))[0]))
+        elif key == "options":
+            options.append(batch.column(int(value))[0])
+        elif key == "call":
+            open_calls.append((value, [], []))
+        elif key == "end" and value == open_calls[-1][0]:
+            open_calls.pop()
+            open_calls[-1][1].append(_call(value, arguments, options))
         else:
-            argument, at = _parse_node(tokens, at, batch)
-            arguments.append(argument)
-    if tokens[at : at + 1] != [("end", value)]:
+            raise _Unreadable
+    _, roots, _ = open_calls[0]
+    if len(open_calls) != 1 or len(roots) != 1:
         raise _Unreadable
-    return _Call(value, tuple(arguments), options), at + 1
+    return roots[0]
+
+
+def _call(function: str, arguments: list[_Node], options: list[pa.Scalar]) -> _Call:
+    if function in _ASSOCIATIVE:
+        nested = [a.arguments if isinstance(a, _Call) and a.function == function else (a,) for a in arguments]
+        return _Call(function, tuple(node for nodes in nested for node in nodes))
+    return _Call(function, tuple(arguments), options[0] if options else None)
 
 
 def _rebuild(node: _Node) -> pc.Expression:
@@ -183,6 +183,8 @@ def _rebuild(node: _Node) -> pc.Expression:
     if isinstance(node, _Literal):
         return pc.scalar(node.scalar)
     arguments = [_rebuild(argument) for argument in node.arguments]
+    if node.function in _ASSOCIATIVE:
+        return functools.reduce(lambda a, b: pc.Expression._call(node.function, [a, b]), arguments)
     options = None if node.options is None else _rebuild_options(node.options)
     return pc.Expression._call(node.function, arguments, options)
 

@@ -185,9 +185,7 @@ def _holds_bytes(column: Column) -> Expression:
         _type_is(column, ParticleType.JAVA_BLOB, ">="),
         _type_is(column, ParticleType.ERLANG_BLOB, "<="),
     ]
-    return _any(
-        [_type_is(column, ParticleType.BLOB), _type_is(column, ParticleType.HLL), _exp("And", *language)]
-    )
+    return _any([_type_is(column, ParticleType.BLOB), _type_is(column, ParticleType.HLL), _exp("And", *language)])
 
 
 def _is_double(column: Column) -> Expression:
@@ -217,11 +215,7 @@ def _on_integers(leaf: Compare | In, column: Column, negated: bool) -> Expressio
 def _string(leaf: Compare | In | StartsWith, column: Column, negated: bool) -> Term:
     doubtful = frozenset({column.name})
     constants: Sequence[Value] = (
-        leaf.values
-        if isinstance(leaf, In)
-        else [leaf.prefix]
-        if isinstance(leaf, StartsWith)
-        else [leaf.value]
+        leaf.values if isinstance(leaf, In) else [leaf.prefix] if isinstance(leaf, StartsWith) else [leaf.value]
     )
     if not all(isinstance(c, str) and _encodable(c) for c in constants):
         return _inexact(_present(column))

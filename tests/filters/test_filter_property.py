@@ -39,9 +39,7 @@ KINDS = {
     "x": (Kind.BINARY, pa.binary()),
     "l": (Kind.LIST, pa.list_(pa.int64())),
 }
-SCHEMA = SetSchema(
-    "test", "p", (*metadata_columns(), *(bin_column(name, *kind) for name, kind in KINDS.items()))
-)
+SCHEMA = SetSchema("test", "p", (*metadata_columns(), *(bin_column(name, *kind) for name, kind in KINDS.items())))
 EDGE = 2**53
 INTS = [0, 1, -1, 2, 100, EDGE - 1, EDGE, EDGE + 1, -EDGE - 1, 2**60, 2**63 - 1024, 2**63 - 512, 2**63 - 1]
 INTS += [-(2**63), -(2**63) + 1, -(2**62) - 1]
@@ -80,9 +78,7 @@ BLOBS = [b"", b"a", b"ab", b"\x00", b"a\x00b", b"\xff", b"\xff\xfe"]
 
 ints = st.sampled_from(INTS) | st.integers(-(2**63), 2**63 - 1)
 floats = st.sampled_from(FLOATS) | st.floats()
-strings = st.sampled_from(STRINGS) | st.text(
-    st.characters(codec="utf-8", exclude_characters="\0"), max_size=4
-)
+strings = st.sampled_from(STRINGS) | st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=4)
 blobs = st.sampled_from(BLOBS) | st.binary(max_size=3)
 particles = st.one_of(ints, floats, strings, st.booleans(), blobs, st.lists(ints, max_size=2))
 OWN = {
@@ -207,7 +203,8 @@ def to_sql(p, parameters):
         if value is None:
             return "NULL"
         parameters.append(value)
-        return f"CAST(? AS {dict(n='BIGINT', f='DOUBLE', s='VARCHAR', b='BOOLEAN', x='BLOB')[column]})"
+        sql_type = {"n": "BIGINT", "f": "DOUBLE", "s": "VARCHAR", "b": "BOOLEAN", "x": "BLOB"}[column]
+        return f"CAST(? AS {sql_type})"
 
     if isinstance(p, Compare):
         return f"({p.column} {p.op} {constant(p.value, p.column)})"
@@ -233,20 +230,13 @@ def crosses_types(p):
     if isinstance(p, Compare | In):
         own = {"n": int, "f": float, "s": str, "b": bool, "x": bytes}[p.column]
         values = p.values if isinstance(p, In) else (p.value,)
-        return any(
-            v is not None and (type(v) is not own or (own is int and not -(2**63) <= v < 2**63))
-            for v in values
-        )
-    return any(
-        map(crosses_types, p.children if isinstance(p, And | Or) else [p.child] if isinstance(p, Not) else [])
-    )
+        return any(v is not None and (type(v) is not own or (own is int and not -(2**63) <= v < 2**63)) for v in values)
+    return any(map(crosses_types, p.children if isinstance(p, And | Or) else [p.child] if isinstance(p, Not) else []))
 
 
 def materialise(stored):
     """The converted table, with the row number as `id`."""
-    columns = {
-        name: pa.array([column_value(name, r) for r in stored], dtype) for name, (_, dtype) in KINDS.items()
-    }
+    columns = {name: pa.array([column_value(name, r) for r in stored], dtype) for name, (_, dtype) in KINDS.items()}
     return pa.table({"id": pa.array(range(len(stored)), pa.int64()), **columns})
 
 
@@ -338,11 +328,7 @@ LEAVES = [
         for op in ("=", "<>", "<", "<=", ">", ">=")
         for v in [0, 2.5, EDGE + 1, 2**63, math.nan, -math.inf]
     ),
-    *(
-        Compare(op, "f", v)
-        for op in ("=", "<>", "<", "<=", ">", ">=")
-        for v in [*FLOATS, EDGE + 1, 2**63, 10**400]
-    ),
+    *(Compare(op, "f", v) for op in ("=", "<>", "<", "<=", ">", ">=") for v in [*FLOATS, EDGE + 1, 2**63, 10**400]),
     *(Compare(op, "s", v) for op in ("=", "<>", "<", "<=", ">", ">=") for v in STRINGS),
     *(Compare(op, "b", v) for op in ("=", "<>", "<", "<=", ">", ">=") for v in (True, False)),
     *(Compare(op, "x", v) for op in ("=", "<>", "<", ">=") for v in BLOBS),
