@@ -19,7 +19,7 @@ def explain_grid(explanation: Explanation) -> Grid:
     names = (
         "set",
         "access",
-        "pushed to the server",
+        "pushed",
         "checked here",
         "columns",
         "partitions",

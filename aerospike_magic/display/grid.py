@@ -84,7 +84,7 @@ class Grid:
             left = cells - used
             is_last = index == len(self.columns) - 1
             needed = min(wanted, left if is_last else max(cells // 2, 20))
-            if shown and needed > left or is_last and needed < min(wanted, LEAST_CELLS):
+            if (shown and needed > left) or (is_last and needed < min(wanted, LEAST_CELLS)):
                 return shown, len(self.columns) - index
             shown.append((column, values, needed))
             used += needed + 2

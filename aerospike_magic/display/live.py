@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from typing import Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from aerospike_magic.display.progress import live_line, total_fraction
 from aerospike_magic.display.style import page
 from aerospike_magic.display.text import escape
-from aerospike_magic.scan.progress import ScanProgress
+
+if TYPE_CHECKING:
+    from aerospike_magic.scan.progress import ScanProgress
 
 
 class ProgressView(Protocol):

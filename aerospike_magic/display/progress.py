@@ -6,6 +6,7 @@ Both forms take all the scans of a query (a join has several), and never call an
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from aerospike_magic.display.text import (
     clean,
@@ -19,7 +20,9 @@ from aerospike_magic.display.text import (
     size,
     width,
 )
-from aerospike_magic.scan.progress import ScanProgress
+
+if TYPE_CHECKING:
+    from aerospike_magic.scan.progress import ScanProgress
 
 _BAR = "▏▎▍▌▋▊▉█"
 MAX_PREDICATE_CHARS = 120

@@ -19,10 +19,10 @@ from aerospike_magic.display.progress import stopped_words
 from aerospike_magic.display.text import duration, escape
 from aerospike_magic.errors import AerospikeMagicError, ScanCancelled
 from aerospike_magic.magic.variables import StatementVariables
-from aerospike_magic.scan.progress import ScanProgress
 
 if TYPE_CHECKING:
     from aerospike_magic.engines.base import Engine, QueryOptions, QueryResult
+    from aerospike_magic.scan.progress import ScanProgress
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
@@ -22,7 +22,9 @@ from IPython.display import DisplayHandle
 from aerospike_magic.display.live import line_bundle
 from aerospike_magic.display.progress import live_line, total_eta_s, total_fraction
 from aerospike_magic.display.text import clean, count, duration, percent, rate, size
-from aerospike_magic.scan.progress import ScanProgress
+
+if TYPE_CHECKING:
+    from aerospike_magic.scan.progress import ScanProgress
 
 _HERE = Path(__file__).parent
 
@@ -118,9 +120,7 @@ def widget_traits(scans: Sequence[ScanProgress], elapsed_s: float) -> dict[str, 
         "owners": b"".join(scan.owners for scan in scans),
         "fraction": fraction,
         "clock": duration(elapsed_s) + (f" · {duration(eta_s)} left" if eta_s is not None else ""),
-        "status": f"{percent(int(fraction * 10) / 10)} of the partitions read"
-        if scans
-        else "planning the query",
+        "status": f"{percent(int(fraction * 10) / 10)} of the partitions read" if scans else "planning the query",
     }
 
 
