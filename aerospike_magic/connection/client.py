@@ -77,7 +77,7 @@ def open_client(settings: ConnectionSettings) -> aerospike.Client:
 
 def _explain(error: Exception, settings: ConnectionSettings) -> AerospikeMagicError:
     ours = translate(error, settings, f"connect to {settings.address}")
-    if getattr(error, "code", None) not in (-1, -3, -7, -8, -10, -11, -12, -16):
+    if getattr(error, "code", None) not in (-1, -3, -7, -8, 9, -10, -11, -12, -16):
         return ours
     return unreachable(
         settings, [(str(h), _probe(h.name, h.port, settings)) for h in settings.hosts[:4]], ours.message

@@ -26,7 +26,7 @@ from aerospike_magic.schema.infer import SampleRecord, infer_schema
 from aerospike_magic.schema.types import SetSchema
 from aerospike_magic.wire.info import parse_info_failure
 
-DEFAULT_SAMPLE_RECORDS = 10_000
+DEFAULT_SAMPLE_RECORDS = 5_000
 
 
 def connect(

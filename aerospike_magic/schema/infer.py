@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from aerospike_magic.schema.json_text import short_text
-from aerospike_magic.schema.shape import Shape, type_word
+from aerospike_magic.schema.shape import Shape
 from aerospike_magic.schema.types import (
     KEY_NAME,
     METADATA_NAMES,
@@ -81,7 +81,10 @@ def infer_schema(
         if len(record.bins) > len(widest):
             widest = tuple(record.bins)
         for name, value in record.bins.items():
-            bins.setdefault(name, _BinSample()).add(value)
+            sample = bins.get(name)
+            if sample is None:
+                sample = bins[name] = _BinSample()
+            sample.add(value)
     first = {name: at for at, name in enumerate(widest)}
     order = sorted(bins, key=lambda name: (first.get(name, len(first)), -bins[name].records, name))
     metadata = metadata_columns(keys.key_column(n_records))
@@ -101,15 +104,17 @@ class _BinSample:
     def __init__(self) -> None:
         self._shape = Shape()
         self._examples: dict[str, str] = {}
+        self._example_words: set[str] = set()
 
     @property
     def records(self) -> int:
         return sum(self._shape.words.values())
 
     def add(self, value: Any) -> None:
-        self._shape.add(value)
-        if len(self._examples) < _EXAMPLES or type_word(value) not in self._examples.values():
-            self._examples.setdefault(short_text(value, _EXAMPLE_LENGTH), type_word(value))
+        word = self._shape.add(value)
+        if len(self._examples) < _EXAMPLES or word not in self._example_words:
+            self._example_words.add(word)
+            self._examples.setdefault(short_text(value, _EXAMPLE_LENGTH), word)
 
     def evidence(self, n_records: int) -> Evidence:
         return Evidence(

@@ -94,7 +94,7 @@ def value_of(text: str) -> Any:
     """
     try:
         return _untag(json.loads(text))
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise SchemaError(f"not the JSON text of a value: {text[:60]!r}") from error
 
 

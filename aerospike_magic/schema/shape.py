@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from aerospike_magic.schema.json_text import is_hll
 from aerospike_magic.schema.type_text import Kind
-from aerospike_magic.wire.values import GeoJSON, MapPairs, RawString
+from aerospike_magic.wire.values import HLL, GeoJSON, MapPairs, RawString
 
 MAX_STRUCT_FIELDS = 32
 _MAX_DEPTH = 16
@@ -27,6 +27,23 @@ _STABLE_MIXED = 0.5
 _STABLE_UNIFORM = 0.9
 
 _NOT_TEXT = "string (not UTF-8)"
+
+_WORDS: dict[type, str] = {
+    type(None): "nil",
+    bool: "boolean",
+    int: "integer",
+    float: "double",
+    GeoJSON: "geojson",
+    str: "string",
+    RawString: _NOT_TEXT,
+    HLL: "hll",
+    bytes: "blob",
+    bytearray: "blob",
+    MapPairs: "map",
+    dict: "map",
+    list: "list",
+    tuple: "list",
+}
 
 _ONE_WORD: dict[frozenset[str], tuple[Kind, pa.DataType]] = {
     frozenset({"integer"}): (Kind.INT64, pa.int64()),
@@ -42,28 +59,16 @@ JSON_TYPE = (Kind.JSON, pa.string())
 
 def type_word(value: Any) -> str:
     """Return the word for a value's type, e.g. integer, double, string, boolean, blob, list, map or nil."""
-    match value:
-        case None:
-            return "nil"
-        case bool():
-            return "boolean"
-        case int():
-            return "integer"
-        case float():
-            return "double"
-        case GeoJSON():
-            return "geojson"
-        case str():
-            return "string"
-        case RawString():
-            return _NOT_TEXT
-        case bytes() | bytearray() | memoryview():
-            return "hll" if is_hll(value) else "blob"
-        case dict() | MapPairs():
-            return "map"
-        case list() | tuple():
-            return "list"
-    return "geojson" if hasattr(value, "geo_data") else type(value).__name__
+    return _WORDS.get(type(value)) or _word_of_subclass(value)
+
+
+def _word_of_subclass(value: Any) -> str:
+    """The slow way, for the official client's types and for subclasses."""
+    if is_hll(value):
+        return "hll"
+    if hasattr(value, "geo_data"):
+        return "geojson"
+    return next((word for kind, word in _WORDS.items() if isinstance(value, kind)), type(value).__name__)
 
 
 class Shape:
@@ -84,8 +89,8 @@ class Shape:
         self._map_items: Shape | None = None
         self._filled_maps = 0
 
-    def add(self, value: Any) -> None:
-        """Take one more value into account."""
+    def add(self, value: Any) -> str:
+        """Take one more value into account and return its `type_word`."""
         word = type_word(value)
         self.words[word] += 1
         if word == "integer":
@@ -97,12 +102,16 @@ class Shape:
                 self._items.add(item)
         elif word == "map" and self._depth < _MAX_DEPTH:
             self._add_map(value)
+        return word
 
     def _add_map(self, value: dict[Any, Any] | MapPairs) -> None:
         self._filled_maps += bool(value)
         self._map_items = self._map_items or Shape(self._depth + 1)
-        pairs = value if isinstance(value, MapPairs) else value.items()
-        for key, item in pairs:
+        if isinstance(value, MapPairs):
+            # Keys that Python holds equal, or that are lists: only JSON tells them apart.
+            self._map_keys.add("other")
+            return
+        for key, item in value.items():
             self._map_keys.add(_key_word(key))
             self._map_items.add(item)
             if isinstance(key, str) and (key in self._fields or len(self._fields) <= MAX_STRUCT_FIELDS):

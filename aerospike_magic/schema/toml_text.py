@@ -57,11 +57,7 @@ def _value(value: Any) -> str:
         case str():
             return _string(value)
         case Mapping():
-            return (
-                "{ " + ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items()) + " }"
-                if value
-                else "{}"
-            )
+            return "{ " + ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items()) + " }" if value else "{}"
         case list() | tuple():
             return "[" + ", ".join(_value(v) for v in value) + "]"
         case _:

@@ -57,10 +57,7 @@ _ALIASES = {
     "geo": "geojson",
 }
 _TOKEN = re.compile(r'\s*(?:(?P<word>[A-Za-z_][A-Za-z0-9_]*)|(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<mark>[<>,:]))')
-_KNOWN = (
-    "int64, double, string, bool, binary, json, geojson, "
-    "list<T>, map<string, T>, map<int64, T>, struct<name: T>"
-)
+_KNOWN = "int64, double, string, bool, binary, json, geojson, list<T>, map<string, T>, map<int64, T>, struct<name: T>"
 
 
 def kind_of(dtype: pa.DataType) -> Kind:
@@ -88,9 +85,7 @@ def kind_of(dtype: pa.DataType) -> Kind:
         for field in dtype:
             kind_of(field.type)
         return Kind.STRUCT
-    raise SchemaError(
-        f"a bin cannot be read as {dtype}", hint=f"the types are {_KNOWN}; cast in SQL for others"
-    )
+    raise SchemaError(f"a bin cannot be read as {dtype}", hint=f"the types are {_KNOWN}; cast in SQL for others")
 
 
 def type_text(dtype: pa.DataType, kind: Kind | None = None) -> str:

@@ -179,11 +179,7 @@ class SetSchema:
                 return column
         names = [c.name for c in self.columns]
         near = near_matches(name, names)
-        hint = (
-            f"did you mean {' or '.join(near)}?"
-            if near
-            else "its bins: " + ", ".join(c.name for c in self.bins)
-        )
+        hint = f"did you mean {' or '.join(near)}?" if near else "its bins: " + ", ".join(c.name for c in self.bins)
         raise SchemaError(f"{self.name} has no bin {name!r}", hint=hint)
 
     def with_types(self, types: Mapping[str, pa.DataType | str]) -> SetSchema:
@@ -202,9 +198,7 @@ class SetSchema:
             at = next((i for i, c in enumerate(columns) if c.name == name), None)
             if at is None:
                 _check_bin_name(name)
-                last_bin = max(
-                    (i for i, c in enumerate(columns) if c.is_bin or c.source is Source.KEY), default=-1
-                )
+                last_bin = max((i for i, c in enumerate(columns) if c.is_bin or c.source is Source.KEY), default=-1)
                 columns.insert(last_bin + 1, replace(bin_column(name, kind, dtype), overridden=True))
             elif columns[at].is_bin or (columns[at].source is Source.KEY and kind in _KEY_KINDS):
                 columns[at] = replace(columns[at], kind=kind, type=dtype, overridden=True)
@@ -240,9 +234,7 @@ class SetSchema:
         """
         table = toml_text.loads(text)
         if not isinstance(table.get("namespace"), str) or not isinstance(table.get("set", ""), str):
-            raise SchemaError(
-                "a schema file needs namespace and set as text", hint='namespace = "test"  set = "users"'
-            )
+            raise SchemaError("a schema file needs namespace and set as text", hint='namespace = "test"  set = "users"')
         rows = table.get("columns", [])
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise SchemaError("a schema file lists its bins as [[columns]] tables")
@@ -335,9 +327,7 @@ def _column_from_table(row: dict[str, Any]) -> Column:
     overridden = bool(row.get("overridden", False))
     if name == KEY_NAME:
         if kind not in _KEY_KINDS:
-            raise SchemaError(
-                f"__key cannot be read as {words}", hint="__key may be int64, string, binary or json"
-            )
+            raise SchemaError(f"__key cannot be read as {words}", hint="__key may be int64, string, binary or json")
         return Column(name, dtype, kind, Source.KEY, None, evidence, overridden)
     if name in METADATA_NAMES:
         raise SchemaError(f"{name} is always there and has a fixed type", hint="remove it from the file")
