@@ -95,12 +95,8 @@ def combine_namespace(name: str, answers: Sequence[str]) -> NamespaceInfo:
     rows = [parse_info_pairs(answer) for answer in answers if answer]
     first = rows[0] if rows else {}
     engine, index_type = _storage(first)
-    factor = max(
-        (_count(row, "effective_replication_factor", "replication-factor") for row in rows), default=1
-    )
-    return NamespaceInfo(
-        name, sum(_count(row, "master_objects") for row in rows), engine, index_type, max(factor, 1)
-    )
+    factor = max((_count(row, "effective_replication_factor", "replication-factor") for row in rows), default=1)
+    return NamespaceInfo(name, sum(_count(row, "master_objects") for row in rows), engine, index_type, max(factor, 1))
 
 
 def combine_sets(namespaces: Mapping[str, NamespaceInfo], answers: Sequence[str]) -> list[SetInfo]:
@@ -120,9 +116,7 @@ def combine_sets(namespaces: Mapping[str, NamespaceInfo], answers: Sequence[str]
             objects[name] = objects.get(name, 0) + _count(row, "objects")
             # Servers before 7.0 count memory and device apart.
             size = (
-                _count(row, "data_used_bytes")
-                or _count(row, "device_data_bytes")
-                or _count(row, "memory_data_bytes")
+                _count(row, "data_used_bytes") or _count(row, "device_data_bytes") or _count(row, "memory_data_bytes")
             )
             n_bytes[name] = n_bytes.get(name, 0) + size
             n_indexes[name] = max(n_indexes.get(name, 0), _count(row, "sindexes"))
@@ -171,9 +165,7 @@ def combine_indexes(answers: Sequence[str]) -> list[IndexInfo]:
     return found
 
 
-def combine_index_statistics(
-    answers: Sequence[str], replication_factor: int
-) -> tuple[int | None, float | None]:
+def combine_index_statistics(answers: Sequence[str], replication_factor: int) -> tuple[int | None, float | None]:
     """Return (entries, entries per value) from answers to ``sindex-stat:…``; None where unknown."""
     rows = [row for row in map(parse_info_pairs, answers) if "entries" in row]
     if not rows or len(rows) < len(answers):

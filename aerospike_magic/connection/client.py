@@ -79,9 +79,7 @@ def _explain(error: Exception, settings: ConnectionSettings) -> AerospikeMagicEr
     ours = translate(error, settings, f"connect to {settings.address}")
     if getattr(error, "code", None) not in (-1, -3, -7, -8, 9, -10, -11, -12, -16):
         return ours
-    return unreachable(
-        settings, [(str(h), _probe(h.name, h.port, settings)) for h in settings.hosts[:4]], ours.message
-    )
+    return unreachable(settings, [(str(h), _probe(h.name, h.port, settings)) for h in settings.hosts[:4]], ours.message)
 
 
 def _probe(host: str, port: int, settings: ConnectionSettings) -> str:

@@ -182,9 +182,7 @@ class Connection:
 
     def namespaces(self) -> list[str]:
         """Return the names of the namespaces, sorted."""
-        return sorted(
-            {name for answer in self.info("namespaces").values() for name in answer.split(";") if name}
-        )
+        return sorted({name for answer in self.info("namespaces").values() for name in answer.split(";") if name})
 
     def namespace_info(self, namespace: str) -> NamespaceInfo:
         """Return storage, index type, replication factor and number of records of a namespace.
@@ -193,9 +191,7 @@ class Connection:
             SchemaError: there is no such namespace.
         """
         answers = self._info_all(f"namespace/{namespace}")
-        known = [
-            a for a in answers.values() if a and parse_info_failure(a) is None and "type=unknown" not in a
-        ]
+        known = [a for a in answers.values() if a and parse_info_failure(a) is None and "type=unknown" not in a]
         if not known:
             split_name(f"{namespace}.x", namespaces=self.namespaces())
             raise SchemaError(f"namespace {namespace} gives no information about itself")
@@ -237,9 +233,7 @@ class Connection:
                     row["node_name"],
                     row["address"],
                     int(row["port"]),
-                    tls_names.get(
-                        row["node_name"], fallback or (row["address"] if self._settings.tls else None)
-                    ),
+                    tls_names.get(row["node_name"], fallback or (row["address"] if self._settings.tls else None)),
                 )
                 for row in rows
             ),
@@ -288,9 +282,7 @@ class Connection:
         """Split ``"ns.set"`` (or ``"set"``) by this cluster's namespaces; see `names.split_name`."""
         return split_name(name, default_namespace=self._settings.namespace, namespaces=self.namespaces())
 
-    def schema(
-        self, name: str, *, sample_records: int = DEFAULT_SAMPLE_RECORDS, refresh: bool = False
-    ) -> SetSchema:
+    def schema(self, name: str, *, sample_records: int = DEFAULT_SAMPLE_RECORDS, refresh: bool = False) -> SetSchema:
         """Return the schema of a set, inferred from a sample at the first call and kept.
 
         Args:

@@ -57,8 +57,8 @@ def _parse_host(text: str, default_port: int) -> Host:
             raise ConfigError(f"not a host: {text!r}", hint=_HINT)
         parts = [name, *rest.split(":")[1:]]
         _check_ipv6(name, text)
-    elif text.count(":") > 2:
-        # More than host:tls_name:port has: a bare IPv6 address, which cannot carry a port.
+    elif text.count(":") > 2 or text.startswith(":"):
+        # More colons than host:tls_name:port has: a bare IPv6 address, which cannot carry a port.
         _check_ipv6(text, text)
         parts = [text]
     else:
@@ -69,7 +69,7 @@ def _parse_host(text: str, default_port: int) -> Host:
         raise ConfigError(f"not a host: {text!r}", hint=_HINT)
     port = _parse_port(parts[-1], text) if len(parts) > 1 else default_port
     tls_name = parts[1] if len(parts) == 3 else None
-    if tls_name == "":
+    if tls_name is not None and not _HOST_NAME.fullmatch(tls_name):
         raise ConfigError(f"not a host: {text!r}", hint=_HINT)
     return Host(parts[0], port, tls_name)
 

@@ -37,9 +37,7 @@ def split_name(
             return default_namespace, name
         if namespaces is not None and len(namespaces) == 1:
             return namespaces[0], name
-        raise SchemaError(
-            f"which namespace is {name!r} in?", hint=f"write {(namespaces or ['namespace'])[0]}.{name}"
-        )
+        raise SchemaError(f"which namespace is {name!r} in?", hint=f"write {(namespaces or ['namespace'])[0]}.{name}")
     if not namespace or not set_name:
         raise SchemaError(f"not the name of a set: {name!r}", hint="write namespace.set")
     if namespaces is not None and namespace not in namespaces:
@@ -53,9 +51,7 @@ def split_name(
 
 def no_such_set(namespace: str, set_name: str, sets: Sequence[str]) -> SchemaError:
     """Return the error for a set that does not exist, with near matches among the `sets` of its namespace."""
-    return SchemaError(
-        f"namespace {namespace} has no set {set_name!r}", hint=_near_hint(set_name, list(sets), "sets")
-    )
+    return SchemaError(f"namespace {namespace} has no set {set_name!r}", hint=_near_hint(set_name, list(sets), "sets"))
 
 
 def _near_hint(name: str, names: list[str], what: str) -> str:

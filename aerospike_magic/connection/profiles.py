@@ -70,9 +70,7 @@ def load_profiles(environ: Mapping[str, str] | None = None) -> dict[str, dict[st
         raise ConfigError(f"the profiles file {path} is not TOML: {error}") from None
     for name, table in tables.items():
         if not isinstance(table, dict):
-            raise ConfigError(
-                f"{path}: {name} stands outside a profile", hint="put it under a line such as [default]"
-            )
+            raise ConfigError(f"{path}: {name} stands outside a profile", hint="put it under a line such as [default]")
     return tables
 
 
@@ -109,9 +107,7 @@ def _from_keyring(service: str, account: str, setting: str) -> str:
     try:
         secret = keyring.get_password(service, account)
     except keyring.errors.KeyringError as error:
-        raise ConfigError(
-            f"{setting}: the keyring could not be read ({type(error).__name__})", hint=hint
-        ) from None
+        raise ConfigError(f"{setting}: the keyring could not be read ({type(error).__name__})", hint=hint) from None
     if secret is None:
         raise ConfigError(f"{setting}: the keyring has nothing for {service} {account}", hint=hint)
     return str(secret)

@@ -73,9 +73,7 @@ def translate(
         hint = f"the timeout is {settings.timeout_s:g} s; give connect() a larger timeout_s"
         return ConnectError(f"could not {doing}: the server did not answer in time", hint=hint, node=node)
     if code in _NO_CONNECTION:
-        return ConnectError(
-            f"could not {doing}: the connection failed ({said})", hint=_reach_hint(settings), node=node
-        )
+        return ConnectError(f"could not {doing}: the connection failed ({said})", hint=_reach_hint(settings), node=node)
     if code == 20:
         return ServerError(f"could not {doing}: no such namespace", code=code, node=node)
     if code < 0:
@@ -92,9 +90,7 @@ def unreachable(settings: ConnectionSettings, tried: Sequence[tuple[str, str]], 
         said: the client's words, for when nothing else is known.
     """
     details = "; ".join(f"{address}: {what}" for address, what in tried) or said
-    return ConnectError(
-        f"no Aerospike node answered at {settings.address} ({details})", hint=_reach_hint(settings)
-    )
+    return ConnectError(f"no Aerospike node answered at {settings.address} ({details})", hint=_reach_hint(settings))
 
 
 def login_refused(settings: ConnectionSettings, code: int, *, node: str | None = None) -> ConnectError:

@@ -167,11 +167,7 @@ def _refuse_unknown(table: Mapping[str, Any], where: str) -> None:
     for key in table:
         if key not in _SETTING_NAMES:
             near = near_matches(key, sorted(_SETTING_NAMES))
-            hint = (
-                f"did you mean {' or '.join(near)}?"
-                if near
-                else "settings: " + ", ".join(sorted(_SETTING_NAMES))
-            )
+            hint = f"did you mean {' or '.join(near)}?" if near else "settings: " + ", ".join(sorted(_SETTING_NAMES))
             raise ConfigError(f"{where} has no setting {key!r}", hint=hint)
 
 
@@ -230,9 +226,7 @@ def _build(merged: dict[str, Any], profile: str | None, environ: Mapping[str, st
             values[name] = _existing_file(name, values[name])
     for name in ("password", "tls_keyfile_password"):
         if merged.get(name) is not None:
-            values[name] = resolve_secret(
-                _text(name, merged[name]), name, profile, values.get("user"), environ
-            )
+            values[name] = resolve_secret(_text(name, merged[name]), name, profile, values.get("user"), environ)
     for name in ("timeout_s", "connect_timeout_s"):
         if name in merged:
             values[name] = _seconds(name, merged[name])
@@ -247,11 +241,7 @@ def _build(merged: dict[str, Any], profile: str | None, environ: Mapping[str, st
 
 def _hosts(merged: Mapping[str, Any], default_port: int) -> tuple[Host, ...]:
     hosts = merged["hosts"]
-    text = (
-        ",".join(_text("hosts", h) for h in hosts)
-        if isinstance(hosts, list | tuple)
-        else _text("hosts", hosts)
-    )
+    text = ",".join(_text("hosts", h) for h in hosts) if isinstance(hosts, list | tuple) else _text("hosts", hosts)
     port = merged.get("port", default_port)
     if isinstance(port, bool) or not str(port).isdecimal() or not 1 <= int(port) <= 65535:
         raise ConfigError(f"not a port: {port!r}", hint="a port is 1 to 65535")

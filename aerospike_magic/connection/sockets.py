@@ -138,9 +138,7 @@ class SocketOpener:
         if settings.auth == "internal":
             return encode_login_request(settings.user or "", self._hashed(password))
         if not isinstance(sock, ssl.SSLSocket):
-            raise ConnectError(
-                "external authentication sends the password in clear and needs TLS", hint="tls=True"
-            )
+            raise ConnectError("external authentication sends the password in clear and needs TLS", hint="tls=True")
         return encode_login_request(settings.user or "", self._hashed(password), clear_password=password)
 
     def _hashed(self, password: str) -> bytes:
