@@ -41,6 +41,8 @@ DEFAULT_SOCKET_TIMEOUT_MS = 10_000
 
 _T = TypeVar("_T")
 
+_BVAL_SIZE = 8
+
 _NO_TOUCH_TTL = 0xFFFFFFFF  # reading must not prolong a record's life: read-touch-ttl-percent -1
 
 
@@ -251,7 +253,7 @@ def decode_query_request(message: Message) -> QueryRequest:
     if namespace is None:
         raise WireError("a query request has no namespace")
     digests = _array(message, FieldType.DIGEST_ARRAY, DIGEST_SIZE, bytes)
-    bvals = _array(message, FieldType.BVAL_ARRAY, 8, lambda data: int.from_bytes(data, "little", signed=True))
+    bvals = _array(message, FieldType.BVAL_ARRAY, _BVAL_SIZE, decode_bval)
     if bvals and len(bvals) != len(digests):
         raise WireError(f"a query request has {len(bvals)} index values for {len(digests)} digests")
     return QueryRequest(
@@ -271,6 +273,17 @@ def decode_query_request(message: Message) -> QueryRequest:
         index_range=_decode_index_range(message),
         short_query=bool(message.info1 & Info1.SHORT_QUERY),
     )
+
+
+def decode_bval(data: bytes) -> int:
+    """Reads the index value of one record from the BVAL_ARRAY field of its message, to go on behind it.
+
+    Raises:
+        WireError: not 8 bytes.
+    """
+    if len(data) != _BVAL_SIZE:
+        raise WireError(f"an index value has {len(data)} bytes instead of {_BVAL_SIZE}")
+    return int.from_bytes(data, "little", signed=True)
 
 
 def _order_resume(

@@ -62,6 +62,24 @@ def test_external_login() -> None:
     assert request == LoginRequest(LoginCommand.LOGIN, "u", CREDENTIAL, "pä")
 
 
+# Recorded from the official Python client 19.3, user "ann", password "s3cret é", session token "tok\\0en".
+RECORDED_LOGIN = bytes.fromhex(
+    "000014020000000000000000000000000000000400616e6e0000003d03243261243130243745714a74713938"
+    "685071455837664e5a6146576f4f776a2e4c47744b523877766b4c4d37456c3632577677554c3072616f595132"
+)
+RECORDED_CLEAR_PASSWORD = bytes.fromhex("0000000a0473336372657420c3a9")
+RECORDED_AUTHENTICATE = bytes.fromhex("000000020000000000000000000000000000000400616e6e0000000705746f6b00656e")
+
+
+def test_requests_are_the_official_clients() -> None:
+    credential = hash_password("s3cret é")
+    assert credential == RECORDED_LOGIN[-60:]
+    assert body(encode_login_request("ann", credential)) == RECORDED_LOGIN
+    external = body(encode_login_request("ann", credential, clear_password="s3cret é"))
+    assert external == RECORDED_LOGIN[:3] + b"\x03" + RECORDED_LOGIN[4:] + RECORDED_CLEAR_PASSWORD
+    assert body(encode_authenticate_request("ann", b"tok\0en")) == RECORDED_AUTHENTICATE
+
+
 def test_certificate_login() -> None:
     assert decode_login_request(body(encode_pki_login_request())) == LoginRequest(LoginCommand.LOGIN)
 

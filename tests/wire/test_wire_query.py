@@ -21,7 +21,9 @@ from aerospike_magic.wire import (
     Message,
     ParticleType,
     QueryRequest,
+    decode_bval,
     decode_message,
+    decode_particle,
     decode_query_request,
     encode_query,
     encode_query_request,
@@ -102,6 +104,20 @@ def test_resuming_takes_digests_in_any_form() -> None:
     assert by_partition == in_order
     decoded = decode_query_request(messages(in_order)[0])
     assert (decoded.partitions, decoded.digests, decoded.bvals) == ((4,), (digest,), (7,))
+
+
+def test_records_of_an_integer_index_say_their_value() -> None:
+    ids = []
+    for message in messages(exchanges()["sindex between"].pairs[0][1]):
+        data = message.field(FieldType.BVAL_ARRAY)
+        if data is not None:
+            (op,) = message.ops
+            ids.append(decode_particle(op.particle_type, op.data))
+            # The data set has n = 10 * id - 200.
+            assert decode_bval(data) == 10 * ids[-1] - 200
+    assert len(ids) > 5
+    with pytest.raises(WireError):
+        decode_bval(bytes(7))
 
 
 def test_index_ranges_have_bounds() -> None:
