@@ -97,6 +97,8 @@ def decode_cdt(data: bytes | bytearray | memoryview, *, max_size: int = MAX_CDT_
     except (IndexError, struct.error):
         # Numbers and type bytes are read without looking first whether they are there; strings are not.
         raise WireError("a list or map is cut off") from None
+    except RecursionError:
+        raise _no_room() from None
     if end != len(data):
         raise WireError(f"a list or map has {len(data) - end:,} bytes left over")
     return value
@@ -113,7 +115,10 @@ def encode_cdt(value: Any) -> bytes:
             that has no form.
     """
     parts: list[bytes] = []
-    _write(value, parts.append, MAX_DEPTH)
+    try:
+        _write(value, parts.append, MAX_DEPTH)
+    except RecursionError:
+        raise _no_room() from None
     return b"".join(parts)
 
 
@@ -225,6 +230,11 @@ def _read_extension(data: bytes, at: int) -> tuple[Extension, int]:
     if end > len(data):
         raise WireError(f"a list or map is cut off inside an extension of {size:,} bytes")
     return Extension(kind, data[at + 1 : end]), end
+
+
+def _no_room() -> WireError:
+    # Within our own limit, but the caller is itself so deep that Python's limit comes first.
+    return WireError("a list or map is nested deeper than Python's recursion limit allows here")
 
 
 def _too_much(size: int, depth: int) -> WireError:

@@ -30,6 +30,7 @@ from aerospike_magic.wire import (
     decode_message,
     decode_particle,
     decode_query_request,
+    encode_cdt,
     iter_messages,
     parse_info_failure,
     parse_info_list,
@@ -167,14 +168,20 @@ def test_huge_claims_cost_nothing(data: bytes) -> None:
     assert peak < 20 * len(data) + 1_000_000
 
 
-def test_a_deep_caller_still_gets_a_wire_error() -> None:
-    def call(levels: int) -> None:
-        if levels:
-            call(levels - 1)
-        else:
-            survive(decode_cdt, b"\x91" * 10_000)
+@pytest.mark.parametrize("levels", [400, 800])
+def test_a_deep_caller_still_gets_a_wire_error(levels: int) -> None:
+    loop: list[Any] = []
+    loop.append(loop)
 
-    call(400)
+    def call(left: int) -> None:
+        if left:
+            call(left - 1)
+            return
+        for decode, data in ((decode_cdt, b"\x91" * 10_000), (encode_cdt, loop)):
+            with pytest.raises(WireError, match="nested"):
+                decode(data)  # type: ignore[operator]
+
+    call(levels)
 
 
 def test_noise_on_a_stream() -> None:
