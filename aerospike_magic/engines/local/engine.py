@@ -133,6 +133,8 @@ class LocalEngine:
             context = Context(bound, self._catalog, statement, tables)
             filters = _filters(statement, tables, bound, options)
             register_tables(con, statement, tables, self._catalog, filters, log)
+            # DuckDB draws a bar of its own in notebooks; the scans have a better one.
+            con.execute("SET enable_progress_bar = false")
             con.execute("SET lock_configuration = true")
             prepared = _Prepared(con, bound, statement, tables, filters, context)
             prepared.check()
