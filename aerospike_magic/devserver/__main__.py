@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 from aerospike_magic.devserver.flights import load_flights
+from aerospike_magic.devserver.memory import release_unused
 from aerospike_magic.devserver.node import Node
 from aerospike_magic.devserver.server import Server
 from aerospike_magic.devserver.synthetic import load_synthetic
@@ -93,6 +94,7 @@ def run(options: argparse.Namespace) -> int:
         log.info("loaded %s", load_flights(node.namespaces["demo"]))
     if options.synthetic:
         log.info("loaded %d made-up records", load_synthetic(node.namespaces["test"], options.synthetic))
+    release_unused()
     log.info("in-memory development server, not a database; namespaces %s", ", ".join(namespaces))
     log.info("listening on %s", node.address)
     print(f"{READY} {options.host} {server.port}", flush=True)

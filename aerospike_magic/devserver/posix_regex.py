@@ -45,6 +45,16 @@ class PosixRegex:
         """Say whether the pattern is somewhere in the text, which ends at its first NUL."""
         return bool(self._exec(self._buffer, ctypes.c_char_p(text), ctypes.c_size_t(0), None, 0) == 0)
 
+    @property
+    def address(self) -> int:
+        """Where the compiled pattern is, for kernels; valid as long as this object is."""
+        return ctypes.addressof(self._buffer)
+
+    @staticmethod
+    def search_address() -> int:
+        """Where the C library's `regexec` is."""
+        return ctypes.cast(ctypes.CDLL(None).regexec, ctypes.c_void_p).value or 0
+
     def __del__(self) -> None:
         if self._free is not None:
             self._free(self._buffer)

@@ -12,7 +12,6 @@ import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +22,7 @@ from aerospike_magic.devserver.expression import ExpressionError
 from aerospike_magic.devserver.jobs import QueryJob
 from aerospike_magic.devserver.kernels.scan import select_records, write_parts, write_whole
 from aerospike_magic.devserver.node import Node
+from aerospike_magic.devserver.program import Matcher, make_matcher
 from aerospike_magic.devserver.sindex import SecondaryIndex
 from aerospike_magic.devserver.store import Namespace, concatenate, now_s, partition_of
 from aerospike_magic.wire.message import Info3, Message, ResultCode, encode_message
@@ -41,13 +41,6 @@ _NO_VALUES = np.empty(0, np.int64)
 Offsets = npt.NDArray[np.int64]
 
 
-class Matcher(Protocol):
-    """A filter over offsets: returns those that match, in order."""
-
-    def select(self, namespace: Namespace, arena: Arena, offsets: Offsets) -> Offsets:
-        """Return the offsets of the records that match."""
-
-
 class Stopped(Exception):
     """The query ends early with a result code."""
 
@@ -64,20 +57,6 @@ class Batch:
     offsets: Offsets
     values: Offsets
     n_partitions: int
-
-
-class ReferenceMatcher:
-    """Filters record by record with the reference evaluator."""
-
-    def __init__(self, expression: Expression) -> None:
-        self._expression = expression
-
-    def select(self, namespace: Namespace, arena: Arena, offsets: Offsets) -> Offsets:
-        """Return the offsets of the records that match."""
-        matches = self._expression.matches
-        return np.array(
-            [at for at in offsets.tolist() if matches(namespace.record(at, arena))], dtype=np.int64
-        )
 
 
 class QueryRunner:
@@ -170,7 +149,7 @@ class QueryRunner:
 
     def _matcher(self, filter_expression: bytes) -> Matcher:
         try:
-            return ReferenceMatcher(Expression(filter_expression))
+            return make_matcher(Expression(filter_expression))
         except ExpressionError as error:
             log.warning("refused a filter: %s", error)
             raise Stopped(error.code) from None

@@ -1,0 +1,76 @@
+"""The instructions of compiled filters, as plain numbers so that kernels can use them.
+
+An instruction is a row of four integers: what to do, and up to three operands.
+"""
+
+from __future__ import annotations
+
+PUSH_INT = 1
+PUSH_FLOAT = 2
+PUSH_BYTES = 3
+PUSH_UNKNOWN = 4
+BIN = 5
+BIN_TYPE = 6
+KEY = 7
+KEY_EXISTS = 8
+DIGEST_MODULO = 9
+SET_NAME = 10
+LAST_UPDATE = 11
+SINCE_UPDATE = 12
+VOID_TIME = 13
+TTL = 14
+RECORD_SIZE = 15
+STORE = 16
+LOAD = 17
+
+COMPARE_INT = 20
+COMPARE_FLOAT = 21
+COMPARE_BYTES = 22
+REGEX = 23
+
+NOT = 30
+AND = 31
+OR = 32
+JUMP_FALSE = 33
+JUMP_TRUE = 34
+BRANCH = 35
+JUMP = 36
+EXCLUSIVE = 37
+
+FIRST_INT = 40
+ADD_INT = 40
+SUB_INT = 41
+MUL_INT = 42
+DIV_INT = 43
+MOD_INT = 44
+AND_INT = 45
+OR_INT = 46
+XOR_INT = 47
+LSHIFT = 48
+RSHIFT = 49
+ARSHIFT = 50
+LSCAN = 51
+RSCAN = 52
+MIN_INT = 53
+MAX_INT = 54
+LAST_INT = 54
+
+FIRST_FLOAT = 60
+ADD_FLOAT = 60
+SUB_FLOAT = 61
+MUL_FLOAT = 62
+DIV_FLOAT = 63
+POW_FLOAT = 64
+LOG_FLOAT = 65
+MIN_FLOAT = 66
+MAX_FLOAT = 67
+LAST_FLOAT = 67
+
+ABS_INT = 70
+NOT_INT = 71
+BIT_COUNT = 72
+TO_FLOAT = 73
+TO_INT = 74
+ABS_FLOAT = 75
+FLOOR = 76
+CEIL = 77
