@@ -119,8 +119,8 @@ def conjunction(predicates: Iterable[Predicate | None]) -> Predicate | None:
 
 
 def conjuncts(predicate: Predicate | None) -> tuple[Predicate, ...]:
-    """Return the parts that must all hold: the children of nested ANDs, in order; () for None."""
-    if predicate is None:
+    """Return the parts that must all hold: the children of nested ANDs, in order; () for None and TRUE."""
+    if predicate is None or predicate == Always(True):
         return ()
     if isinstance(predicate, And):
         return tuple(part for child in predicate.children for part in conjuncts(child))
