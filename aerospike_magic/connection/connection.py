@@ -17,11 +17,12 @@ from aerospike_magic.connection.catalog import IndexInfo, NamespaceInfo, SetInfo
 from aerospike_magic.connection.client import open_client
 from aerospike_magic.connection.cluster import Node, PartitionMap, build_partition_map, parse_peer_tls_names
 from aerospike_magic.connection.names import no_such_set, split_name
+from aerospike_magic.connection.records import batch_keys, read_batch
 from aerospike_magic.connection.refusals import translated
 from aerospike_magic.connection.sample import plan_sample, read_sample
 from aerospike_magic.connection.settings import ConnectionSettings, resolve_settings
 from aerospike_magic.connection.sockets import SocketOpener
-from aerospike_magic.errors import ConnectError, SchemaError, ServerError
+from aerospike_magic.errors import AerospikeMagicError, ConnectError, ServerError
 from aerospike_magic.schema.infer import SampleRecord, infer_schema
 from aerospike_magic.schema.types import SetSchema
 from aerospike_magic.wire.info import parse_info_failure
@@ -167,15 +168,14 @@ class Connection:
             node: a node or its name, or None for all nodes.
 
         Returns:
-            The answer after the tab; for all nodes, node name → answer.
+            The answer after the tab; for all nodes, node name → answer, without those that gave none.
 
         Raises:
-            ServerError: the (or any) node answered with an error.
-            ConnectError: a node did not answer.
+            ServerError: the node, or every node, answered with an error.
+            ConnectError: the node, or every node, did not answer.
         """
         if node is None:
-            answers = self._info_all(command)
-            return {name: _checked(command, answer, name) for name, answer in answers.items()}
+            return self._info_all(command)
         name = node.name if isinstance(node, Node) else node
         with translated(self._settings, f"ask {command!r}", node=name):
             return _checked(command, _value(self.client.info_single_node(command, name)), name)
@@ -190,12 +190,13 @@ class Connection:
         Raises:
             SchemaError: there is no such namespace.
         """
-        answers = self._info_all(f"namespace/{namespace}")
-        known = [a for a in answers.values() if a and parse_info_failure(a) is None and "type=unknown" not in a]
-        if not known:
+        try:
+            answers = self._info_all(f"namespace/{namespace}")
+        except ServerError:
+            # The servers' words for it have changed over the versions; the list of namespaces is the same in all.
             split_name(f"{namespace}.x", namespaces=self.namespaces())
-            raise SchemaError(f"namespace {namespace} gives no information about itself")
-        return catalog.combine_namespace(namespace, known)
+            raise
+        return catalog.combine_namespace(namespace, list(answers.values()))
 
     def sets(self, namespace: str | None = None) -> list[SetInfo]:
         """Return the sets of a namespace, or of all, with counts and storage engine, from info alone."""
@@ -221,10 +222,7 @@ class Connection:
         Raises:
             ConnectError: there are none.
         """
-        with translated(self._settings, "list the nodes"):
-            rows = self.client.get_node_names()
-        if not rows:
-            raise ConnectError("the cluster has no node that can be reached", hint="is the server running?")
+        rows = self._node_rows()
         tls_names = self._tls_names() if self._settings.tls else {}
         fallback = self._settings.tls_name if self._settings.tls else None
         return sorted(
@@ -330,16 +328,9 @@ class Connection:
         Raises:
             ServerError: the batch, or a record in it, failed.
         """
-        wanted: list[tuple[Any, ...]] = [
-            (namespace, set_name, bytearray(k) if isinstance(k, bytes) else k) for k in keys
-        ]
-        wanted += [(namespace, set_name, None, bytearray(digest)) for digest in digests]
-        if not wanted:
-            return []
+        wanted = batch_keys(namespace, set_name, keys, digests)
         with translated(self._settings, f"read {len(wanted)} keys of {namespace}.{set_name}"):
-            batch = self.client.batch_read
-            answer = batch(wanted) if bins is None else batch(wanted, list(bins))
-        return [_batch_record(row) for row in answer.batch_records]
+            return read_batch(self.client, wanted, bins)
 
     def _sample(self, namespace: str, set_name: str, sample_records: int) -> SetSchema:
         objects = next((s.objects for s in self.sets(namespace) if s.name == set_name), None)
@@ -358,12 +349,23 @@ class Connection:
 
     def _info_all(self, command: str) -> dict[str, str]:
         """Ask all nodes; one that does not answer is left out, unless none does."""
-        with translated(self._settings, f"ask {command!r}"):
-            rows = self.client.info_all(command)
-        answers = {name: _value(answer) for name, (error, answer) in rows.items() if error is None and answer}
-        if not answers:
-            raise ConnectError(f"no node answered {command!r}", hint="is the server running?")
+        answers: dict[str, str] = {}
+        failure: AerospikeMagicError | None = None
+        for name in sorted(row["node_name"] for row in self._node_rows()):
+            try:
+                answers[name] = self.info(command, name)
+            except AerospikeMagicError as error:
+                failure = failure or error
+        if not answers and failure is not None:
+            raise failure
         return answers
+
+    def _node_rows(self) -> list[dict[str, Any]]:
+        with translated(self._settings, "list the nodes"):
+            rows: list[dict[str, Any]] = self.client.get_node_names()
+        if not rows:
+            raise ConnectError("the cluster has no node that can be reached", hint="is the server running?")
+        return rows
 
     def _tls_names(self) -> dict[str, str]:
         command = "peers-tls-alt" if self._settings.services_alternate else "peers-tls-std"
@@ -385,19 +387,3 @@ def _checked(command: str, answer: str, node: str) -> str:
             f"info {command!r} was refused: {failure.text or 'no reason given'}", code=failure.code, node=node
         )
     return answer
-
-
-def _batch_record(row: Any) -> SampleRecord | None:
-    if row.result == 2:
-        return None
-    if row.result != 0:
-        raise ServerError(f"a record of a batch could not be read (code {row.result})", code=row.result)
-    key, meta, bins = row.record
-    ttl = (meta or {}).get("ttl", 0xFFFFFFFF)
-    return SampleRecord(
-        key=key[2],
-        digest=bytes(key[3]),
-        generation=(meta or {}).get("gen", 0),
-        ttl=-1 if ttl == 0xFFFFFFFF else ttl,
-        bins=bins or {},
-    )
