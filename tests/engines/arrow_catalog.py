@@ -57,9 +57,14 @@ class FakeScan:
             self.batches_given += 1
             if self.plan.predicate is not None:
                 batch = batch.filter(evaluate(self.plan.predicate, batch))
-            yield pa.RecordBatch.from_arrays(
-                [batch.column(name) for name in self.plan.columns], schema=pa.schema([batch.schema.field(n) for n in self.plan.columns])
-            ) if self.plan.columns else batch.select([])
+            yield (
+                pa.RecordBatch.from_arrays(
+                    [batch.column(name) for name in self.plan.columns],
+                    schema=pa.schema([batch.schema.field(n) for n in self.plan.columns]),
+                )
+                if self.plan.columns
+                else batch.select([])
+            )
 
     def cancel(self):
         self.is_cancelled = True
@@ -67,7 +72,19 @@ class FakeScan:
 
 def snapshot(plan, n, state):
     return ScanProgress(
-        plan.schema.namespace, plan.schema.set_name, state, bytes(4096), bytes(4096), (), 0, n * BATCH_ROWS, 0, 0, 0.0, 0.0, None
+        plan.schema.namespace,
+        plan.schema.set_name,
+        state,
+        bytes(4096),
+        bytes(4096),
+        (),
+        0,
+        n * BATCH_ROWS,
+        0,
+        0,
+        0.0,
+        0.0,
+        None,
     )
 
 

@@ -209,10 +209,7 @@ class _Prepared:
         """Say what was derived from the statement's text."""
         if self.statement.tree is None and self.tables.sets:
             return ("The statement's text was not understood in full, so only DuckDB's own filters are pushed.",)
-        return tuple(
-            f"{name}: the statement implies {describe(predicate)}, which is pushed whether DuckDB asks or not."
-            for name, predicate in self._filters.items()
-        )
+        return tuple(f"{name}: its text implies {describe(predicate)}." for name, predicate in self._filters.items())
 
 
 def _connect(options: QueryOptions) -> duckdb.DuckDBPyConnection:

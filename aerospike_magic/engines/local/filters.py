@@ -18,7 +18,7 @@ from sqlglot import exp
 
 from aerospike_magic.engines.local.implied import Condition, rejects_nulls
 from aerospike_magic.filters.predicate import Or, Predicate, conjunction, simplify
-from aerospike_magic.schema.types import Column, SetSchema
+from aerospike_magic.schema.types import Column, Kind, SetSchema
 
 Resolve = Callable[[tuple[str, ...]], SetSchema | None]
 
@@ -26,6 +26,7 @@ Resolve = Callable[[tuple[str, ...]], SetSchema | None]
 _READS_BY_NAME = frozenset({"query", "query_table"})
 # How rows of these joins pair up depends on rows that a filter would drop, or on names that are not written.
 _PAIRING_JOINS = frozenset({"ASOF", "POSITIONAL", "NATURAL"})
+_NESTED = frozenset({Kind.STRUCT, Kind.MAP, Kind.LIST, Kind.JSON})
 _TABLE_PARTS = frozenset({"this", "db", "catalog", "alias", "joins"})
 
 
@@ -76,7 +77,7 @@ def _is_cte(table: exp.Table, name: str) -> bool:
     node = table.parent
     while node is not None:
         with_ = node if isinstance(node, exp.With) else node.args.get("with_") or node.args.get("with")
-        if isinstance(with_, exp.With):
+        if isinstance(with_, exp.With) and with_ is not inside:
             for cte in with_.expressions:
                 if cte is inside and not with_.recursive:
                     break  # a CTE sees those before it, and itself only if it is recursive
@@ -220,7 +221,7 @@ class _Scope:
         if not qualifier:
             is_clear = known == [index] and name not in self._merged and name not in aliases
             return self._named(index, name) if is_clear else None
-        if node.args.get("catalog") or self._is_column(qualifier):
+        if node.args.get("catalog") or self._is_nested_column(qualifier):
             return None
         same = [i for i, item in enumerate(self._items) if item.alias == qualifier]
         if same != [index]:
@@ -230,9 +231,9 @@ class _Scope:
             return None
         return self._named(index, name)
 
-    def _is_column(self, name: str) -> bool:
+    def _is_nested_column(self, name: str) -> bool:
         # s.f may be a field of the struct column s
-        return any(item.columns and name in item.columns for item in self._items)
+        return any(item.columns and name in item.columns and item.columns[name].kind in _NESTED for item in self._items)
 
     def _named(self, index: int, name: str) -> Column | None:
         columns = self._items[index].columns

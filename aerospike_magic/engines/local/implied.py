@@ -228,7 +228,7 @@ def _number(text: str) -> Any:
         return _NO_CONSTANT
 
 
-def _for_integers(value: int | float | Decimal) -> Any:
+def _for_integers(value: Any) -> Any:
     if isinstance(value, int):
         return value if -(1 << 63) <= value < 1 << 63 else _NO_CONSTANT
     if not math.isfinite(value) or abs(value) >= _EXACT:
@@ -240,7 +240,7 @@ def _for_integers(value: int | float | Decimal) -> Any:
     return _NO_CONSTANT if nearest.is_integer() else nearest
 
 
-def _for_doubles(value: int | float | Decimal) -> Any:
+def _for_doubles(value: Any) -> Any:
     if isinstance(value, float):
         return value
     if isinstance(value, int):

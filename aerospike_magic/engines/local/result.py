@@ -82,10 +82,14 @@ class Execution:
                 raise self._error()
             return batch
 
-    def stop(self) -> None:
-        """Interrupt DuckDB and cancel the scans; returns at once, from any thread."""
+    def stop(self, *, is_cancelled: bool = True) -> None:
+        """Interrupt DuckDB and stop the scans, from any thread.
+
+        Args:
+            is_cancelled: whether someone wanted the query to stop, or the reader just needs no more.
+        """
         self._is_stopped.set()
-        self.log.cancel()
+        self.log.stop(is_cancelled=is_cancelled)
         with self._open_lock:
             if self._is_open:
                 self._con.interrupt()
@@ -97,7 +101,7 @@ class Execution:
         deadline = time.monotonic() + _JOIN_S
         while self._thread.is_alive() and time.monotonic() < deadline:
             # An interrupt that comes between two statements is lost, so it is given again.
-            self.stop()
+            self.stop(is_cancelled=False)
             self._thread.join(_STEP_S)
 
     def _check_time(self) -> None:
@@ -242,5 +246,8 @@ class _StopOnInterrupt:
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
-        if kind is not None and not issubclass(kind, GeneratorExit):
-            self._result.close()
+        if kind is None or issubclass(kind, GeneratorExit):
+            return
+        if issubclass(kind, KeyboardInterrupt):
+            self._result.cancel()
+        self._result.close()

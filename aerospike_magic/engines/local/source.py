@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -37,6 +37,8 @@ class ScanLog:
         plans: the plan of each scan, in the order DuckDB asked.
         explanations: the same in words, if `only_explain`.
         error: the first exception that left a scan.
+        is_stopped: no scan may run any more.
+        is_cancelled: that is because someone cancelled, not because the reader had enough.
     """
 
     options: QueryOptions
@@ -44,6 +46,7 @@ class ScanLog:
     plans: list[Any] = field(default_factory=list)
     explanations: list[ScanExplanation] = field(default_factory=list)
     error: BaseException | None = None
+    is_stopped: bool = False
     is_cancelled: bool = False
 
     def __post_init__(self) -> None:
@@ -57,13 +60,13 @@ class ScanLog:
         with self._lock:
             for number, scan in self._running.items():
                 if (latest := scan.progress) is not None:
-                    self._snapshots[number] = latest
+                    self._snapshots[number] = self._as_seen(latest)
             return tuple(self._snapshots[number] for number in sorted(self._snapshots))
 
     def report(self, number: int, snapshot: ScanProgress) -> None:
         """Take a scan's snapshot, and hand all of them on."""
         with self._lock:
-            self._snapshots[number] = snapshot
+            self._snapshots[number] = self._as_seen(snapshot)
             everything = tuple(self._snapshots[n] for n in sorted(self._snapshots))
         if self.options.on_progress is not None:
             self.options.on_progress(everything)
@@ -83,7 +86,7 @@ class ScanLog:
         """Note a scan that runs; if the query was cancelled meanwhile, cancel it."""
         with self._lock:
             self._running[number] = scan
-            stop = self.is_cancelled
+            stop = self.is_stopped
         if stop:
             scan.cancel()
 
@@ -92,15 +95,22 @@ class ScanLog:
         with self._lock:
             scan = self._running.pop(number, None)
             if scan is not None and (latest := scan.progress) is not None:
-                self._snapshots[number] = latest
+                self._snapshots[number] = self._as_seen(latest)
 
-    def cancel(self) -> None:
-        """Cancel every scan, and those that start later."""
+    def stop(self, *, is_cancelled: bool) -> None:
+        """Stop every scan, and those that start later."""
         with self._lock:
-            self.is_cancelled = True
+            self.is_stopped = True
+            self.is_cancelled = self.is_cancelled or is_cancelled
             running = list(self._running.values())
         for scan in running:
             scan.cancel()
+
+    def _as_seen(self, snapshot: ScanProgress) -> ScanProgress:
+        # A scan cannot tell a reader that has enough, under LIMIT or head(), from one that gave up.
+        if snapshot.state == "cancelled" and not self.is_cancelled:
+            return replace(snapshot, state="done")
+        return snapshot
 
 
 @dataclass(frozen=True)
@@ -191,8 +201,7 @@ class SetDataset(pyarrow.dataset.Dataset):
             self._log.fail(error)
             raise
         finally:
-            # A reader that wants no more closes this generator; the scan must not go on alone.
-            scan.cancel()
+            # A reader that wants no more closes this generator, and so the scan.
             close = getattr(batches, "close", None)
             if close is not None:
                 close()

@@ -82,7 +82,7 @@ def _foreign(name: str, value: Any) -> Any:
         return value
     raise ParameterError(
         f":{name} is a {type(value).__name__}, which is not a value that can be bound",
-        hint="bind numbers, text, bytes, dates, None, or lists and dicts of them; a DataFrame is a table: FROM its name",
+        hint="bind numbers, text, bytes, dates, None, or lists and dicts of them; FROM takes DataFrames",
     )
 
 
