@@ -1,0 +1,61 @@
+"""`python -m benchmarks`: run the measurements, print figures beside their targets, write JSON."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.data import open_target
+from benchmarks.report import Measurement, print_heading, print_measurement, to_json, write_json
+
+MEASUREMENTS = {
+    "a": "scan_to_arrow",
+    "b": "scan_to_pandas",
+    "c": "decode_alone",
+    "d": "pushed_filter",
+    "e": "streamed_aggregate",
+    "f": "first_progress",
+    "g": "imports",
+}
+
+
+def run(keys: Sequence[str], records: int, repeat: int) -> dict[str, Any]:
+    """Run the measurements on one server; returns what is written as JSON."""
+    started = time.monotonic()
+    measurements: list[Measurement] = []
+    with open_target(records) as target:
+        print_heading(target)
+        for key in keys:
+            module = importlib.import_module(f"benchmarks.{MEASUREMENTS[key]}")
+            measurements.append(module.measure(target, repeat))
+            print_measurement(measurements[-1])
+        return to_json(target, measurements, time.monotonic() - started)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", default=",".join(MEASUREMENTS), metavar="a,b", help="which measurements, by letter")
+    parser.add_argument("--records", type=int, default=1_000_000, metavar="N", help="records in the set")
+    parser.add_argument("--repeat", type=int, default=5, metavar="N", help="repetitions of each contender")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="where to write; default: benchmarks/results/")
+    given = parser.parse_args(arguments)
+    keys = [key.strip() for key in given.only.split(",")]
+    if unknown := [key for key in keys if key not in MEASUREMENTS]:
+        parser.error(f"no measurement {', '.join(unknown)}; there are {', '.join(MEASUREMENTS)}")
+    if given.records < 10 or given.repeat < 1:
+        parser.error("--records must be at least 10, --repeat at least 1")
+    content = run(keys, given.records, given.repeat)
+    missed = [f["name"] for m in content["measurements"] for f in m["figures"] if f["met"] is False]
+    path = write_json(content, given.json)
+    print(f"\n{content['elapsed_s']:.0f} s; written to {path}")
+    print(f"targets missed: {'; '.join(missed)}" if missed else "all targets met")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
