@@ -16,6 +16,7 @@ from aerospike_magic.devserver.memory import release_unused
 from aerospike_magic.devserver.node import Node
 from aerospike_magic.devserver.server import Server
 from aerospike_magic.devserver.synthetic import load_synthetic
+from aerospike_magic.devserver.warm import start_warming
 from aerospike_magic.errors import AerospikeMagicError
 
 log = logging.getLogger("aerospike_magic.devserver")
@@ -97,6 +98,7 @@ def run(options: argparse.Namespace) -> int:
     release_unused()
     log.info("in-memory development server, not a database; namespaces %s", ", ".join(namespaces))
     log.info("listening on %s", node.address)
+    start_warming()
     print(f"{READY} {options.host} {server.port}", flush=True)
     server.serve(node)
     server.stop()

@@ -188,9 +188,7 @@ def _list_by_value(values: list[Any], return_type: int, value: Any) -> Any:
     return _pick_list(values, picked, return_type, False)
 
 
-def _list_by_value_range(
-    values: list[Any], return_type: int, low: Any = None, high: Any = None
-) -> Any:
+def _list_by_value_range(values: list[Any], return_type: int, low: Any = None, high: Any = None) -> Any:
     picked = [
         i
         for i, item in enumerate(values)

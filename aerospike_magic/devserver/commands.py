@@ -5,22 +5,20 @@ from __future__ import annotations
 import logging
 import socket
 import struct
-from typing import Protocol
+from typing import TypeAlias
 
 from aerospike_magic.devserver.evaluate import Expression
-from aerospike_magic.devserver.expression import ExpressionError
+from aerospike_magic.devserver.instructions import ExpressionError
 from aerospike_magic.devserver.node import Node
 from aerospike_magic.devserver.query import QueryRunner
 from aerospike_magic.devserver.records import Answer, Command, Filter, Refused, run_command
 from aerospike_magic.errors import WireError
-from aerospike_magic.wire.batch import decode_batch_request, encode_batch_last
+from aerospike_magic.wire.batch import BatchRow, decode_batch_request, encode_batch_last
 from aerospike_magic.wire.digest import DIGEST_SIZE
 from aerospike_magic.wire.message import (
-    Field,
     FieldType,
     Info3,
     Message,
-    Op,
     ResultCode,
     decode_message,
     encode_message,
@@ -34,23 +32,8 @@ _BATCH_CHUNK = 128 << 10
 _HEADER = struct.Struct(">BBBBBBIIIHH")
 
 
-class Form(Protocol):
-    """What a single request and a row of a batch have in common."""
-
-    @property
-    def info1(self) -> int: ...
-    @property
-    def info2(self) -> int: ...
-    @property
-    def info3(self) -> int: ...
-    @property
-    def generation(self) -> int: ...
-    @property
-    def record_ttl(self) -> int: ...
-    @property
-    def fields(self) -> tuple[Field, ...]: ...
-    @property
-    def ops(self) -> tuple[Op, ...]: ...
+Form: TypeAlias = Message | BatchRow
+"""A single request, or a row of a batch."""
 
 
 class CommandRunner:
@@ -163,9 +146,7 @@ def _text(form: Form, kind: FieldType) -> str:
 def encode_answer(answer: Answer, index: int = 0) -> bytes:
     """Encode an answer; `index` is its row in a batch."""
     return (
-        _HEADER.pack(
-            22, 0, 0, 0, 0, answer.code, answer.generation, answer.void_time, index, 0, answer.n_ops
-        )
+        _HEADER.pack(22, 0, 0, 0, 0, answer.code, answer.generation, answer.void_time, index, 0, answer.n_ops)
         + answer.ops
     )
 
@@ -183,5 +164,3 @@ def compile_filter(data: bytes | None) -> Filter | None:
     except ExpressionError as error:
         log.warning("refused a filter: %s", error)
         raise Refused(error.code) from None
-
-

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 from aerospike_magic.devserver import cdt
-from aerospike_magic.devserver.expression import PARTICLE_TYPES, Code, ExpressionError, Kind, Node, parse_expression
+from aerospike_magic.devserver.expression import parse_expression
+from aerospike_magic.devserver.instructions import PARTICLE_TYPES, Code, ExpressionError, Kind, Node
 from aerospike_magic.devserver.store import EPOCH_S, Record, now_ms, now_s
 from aerospike_magic.errors import WireError
 from aerospike_magic.wire.msgpack import decode_cdt

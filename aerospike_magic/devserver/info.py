@@ -206,9 +206,7 @@ def _get_config(node: Node, parameters: str) -> str:
     if wanted.get("context") == "namespace":
         _namespace(node, wanted)
         return configuration.pairs(configuration.NAMESPACE)
-    return configuration.pairs(
-        {"cluster-name": node.cluster_name, "service.port": node.port, **configuration.SERVICE}
-    )
+    return configuration.pairs({"cluster-name": node.cluster_name, "service.port": node.port, **configuration.SERVICE})
 
 
 # -- secondary indexes --

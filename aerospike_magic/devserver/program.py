@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from aerospike_magic.devserver.arena import Arena
 from aerospike_magic.devserver.evaluate import Expression
-from aerospike_magic.devserver.expression import PARTICLE_TYPES, Code, Kind, Node
+from aerospike_magic.devserver.instructions import PARTICLE_TYPES, Code, Kind, Node
 from aerospike_magic.devserver.kernels import opcodes as op
 from aerospike_magic.devserver.kernels.program import run_program
 from aerospike_magic.devserver.posix_regex import PosixRegex

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from aerospike_magic.devserver.arena import Arena
 from aerospike_magic.devserver.evaluate import Expression
-from aerospike_magic.devserver.expression import ExpressionError
+from aerospike_magic.devserver.instructions import ExpressionError
 from aerospike_magic.devserver.jobs import QueryJob
 from aerospike_magic.devserver.kernels.scan import select_records, write_parts, write_whole
 from aerospike_magic.devserver.node import Node
@@ -210,9 +210,7 @@ class QueryRunner:
                 picked, values = batch.offsets[start:stop], batch.values[start:stop]
                 n = stop - start
             else:
-                n = select_records(
-                    arena.bytes, arena.words16, batch.offsets, start, stop, set_id, now_s(), kept
-                )
+                n = select_records(arena.bytes, arena.words16, batch.offsets, start, stop, set_id, now_s(), kept)
                 picked, values = kept[:n], batch.values
             if matcher is not None and n:
                 matched = matcher.select(namespace, arena, picked)
@@ -281,11 +279,9 @@ class QueryRunner:
         body = self._at - HEADER_SIZE
         if not body:
             return
-        self._out[:HEADER_SIZE] = np.frombuffer(
-            bytes((2, ProtoType.MESSAGE)) + body.to_bytes(6, "big"), np.uint8
-        )
+        self._out[:HEADER_SIZE] = np.frombuffer(bytes((2, ProtoType.MESSAGE)) + body.to_bytes(6, "big"), np.uint8)
         started = time.monotonic()
-        self._socket.sendall(memoryview(self._out)[: self._at])
+        self._socket.sendall(self._out[: self._at].data)
         self.job.sending_s += time.monotonic() - started
         self.job.sent_bytes += self._at
         self._at = HEADER_SIZE
@@ -301,8 +297,4 @@ class QueryRunner:
 
     def _send_unavailable(self, partition: int) -> None:
         self._flush()
-        self._send(
-            Message(
-                info3=int(Info3.PARTITION_DONE), result_code=ResultCode.UNAVAILABLE, generation=partition
-            )
-        )
+        self._send(Message(info3=int(Info3.PARTITION_DONE), result_code=ResultCode.UNAVAILABLE, generation=partition))

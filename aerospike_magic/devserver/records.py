@@ -25,9 +25,7 @@ TTL_KEEP = 0xFFFFFFFE
 Filter = Callable[[Record], bool]
 _I64 = struct.Struct(">q")
 _F64 = struct.Struct(">d")
-_WRITES = frozenset(
-    (OpType.WRITE, OpType.INCR, OpType.APPEND, OpType.PREPEND, OpType.TOUCH, OpType.DELETE_ALL)
-)
+_WRITES = frozenset((OpType.WRITE, OpType.INCR, OpType.APPEND, OpType.PREPEND, OpType.TOUCH, OpType.DELETE_ALL))
 
 
 @dataclass(frozen=True, slots=True)

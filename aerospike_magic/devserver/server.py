@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -40,7 +41,7 @@ class Server:
             self._listener = socket.create_server((host, port), family=_family(host), backlog=1024)
         except OSError as error:
             raise DevServerError(
-                f"cannot listen on {host}:{port}: {error.strerror or error}", hint="choose another --port"
+                f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}", hint="choose another --port"
             ) from None
         self.port: int = self._listener.getsockname()[1]
         self._connections: set[Connection] = set()
@@ -85,9 +86,7 @@ class Connection:
         closed: called once when the connection is gone.
     """
 
-    def __init__(
-        self, node: Node, connected: socket.socket, client: str, closed: Callable[[Connection], None]
-    ) -> None:
+    def __init__(self, node: Node, connected: socket.socket, client: str, closed: Callable[[Connection], None]) -> None:
         self._node = node
         self._socket = connected
         self._client = client

@@ -1,7 +1,7 @@
 """Namespaces, partitions and records, in memory.
 
-Records lie in one arena a namespace in the form of `kernels.layout`; a partition is an array of record offsets in order of
-digest, which is the order in which scans send them and from which they resume. Writers hold the namespace's lock;
+Records lie in one arena a namespace in the form of `kernels.layout`; a partition is an array of record offsets in order
+of digest, which is the order in which scans send them and from which they resume. Writers hold the namespace's lock;
 readers copy a partition's offsets under it and then need none, as a record never changes in place.
 """
 
@@ -186,9 +186,7 @@ class Namespace:
 
     def _position(self, partition: Partition, digest: bytes) -> int:
         wanted = np.frombuffer(digest, np.uint8)
-        return int(
-            find_digest(self.arena.bytes, partition.offsets, partition.count, self.digest_at, wanted)
-        )
+        return int(find_digest(self.arena.bytes, partition.offsets, partition.count, self.digest_at, wanted))
 
     def _drop(self, partition: Partition, position: int) -> None:
         self._forget(int(partition.offsets[position]))
@@ -246,7 +244,6 @@ class Namespace:
         data = self.arena.bytes
         return int(data[at]) << 24 | int(data[at + 1]) << 16 | int(data[at + 2]) << 8 | int(data[at + 3])
 
-
     def encode(self, record: Record, set_id: int) -> bytes:
         """Encode a record as it lies in the arena."""
         fields = [self._namespace_field, _field(4, record.digest)]
@@ -255,15 +252,11 @@ class Namespace:
         if record.key is not None:
             fields.append(_field(2, record.key))
         ops = [encode_op(1, name, *particle) for name, particle in record.bins.items()]
-        head = _MESSAGE.pack(
-            22, 0, 0, 0, 0, 0, record.generation, record.void_time, 0, len(fields), len(ops)
-        )
+        head = _MESSAGE.pack(22, 0, 0, 0, 0, 0, record.generation, record.void_time, 0, len(fields), len(ops))
         ops_at = layout.FIELDS_AT + sum(map(len, fields))
         message = head + b"".join(fields) + b"".join(ops)
         size = (layout.HEADER_SIZE + len(message) + 7) & ~7
-        private = _PRIVATE.pack(
-            size, len(message), record.last_update_ms, ops_at, set_id, record.key is not None
-        )
+        private = _PRIVATE.pack(size, len(message), record.last_update_ms, ops_at, set_id, record.key is not None)
         return (private + message).ljust(size, b"\0")
 
     def record(self, offset: int, arena: Arena | None = None) -> Record:
@@ -278,11 +271,11 @@ class Namespace:
         digest = b""
         while at < fields_end:
             n = _U32.unpack_from(message, at)[0]
-            kind, data = message[at + 4], message[at + 5 : at + 4 + n]
+            kind, value = message[at + 4], message[at + 5 : at + 4 + n]
             if kind == 4:
-                digest = data
+                digest = value
             elif kind == 2:
-                key = data
+                key = value
             at += 4 + n
         generation, void_time = struct.unpack_from(">II", message, 6)
         bins = {name: (kind, data) for name, kind, data in iter_ops(message, fields_end)}
@@ -292,9 +285,7 @@ class Namespace:
 
 def encode_op(op: int, name: bytes, particle_type: int, data: bytes) -> bytes:
     """Encode one bin operation."""
-    return (
-        _U32.pack(4 + len(name) + len(data)) + bytes((op, particle_type, 0, len(name))) + name + data
-    )
+    return _U32.pack(4 + len(name) + len(data)) + bytes((op, particle_type, 0, len(name))) + name + data
 
 
 def iter_ops(message: bytes, at: int) -> Iterator[tuple[bytes, int, bytes]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from aerospike_magic.devserver.kernels.layout import HEADER_SIZE, jit, read_i64, read_u32
@@ -9,7 +11,7 @@ from aerospike_magic.devserver.kernels.scan import find_op
 
 
 @jit
-def hash_bytes(data: np.ndarray, start: int, stop: int) -> int:
+def hash_bytes(data: np.ndarray, start: int, stop: int) -> Any:
     """FNV-1a over a run of bytes, as a signed 64-bit integer."""
     value = np.uint64(0xCBF29CE484222325)
     for k in range(start, stop):
@@ -65,9 +67,7 @@ def collect_values(
 
 
 @jit
-def is_behind(
-    arena: np.ndarray, at: int, value: int, resume_value: int, resume_digest: np.ndarray
-) -> bool:
+def is_behind(arena: np.ndarray, at: int, value: int, resume_value: int, resume_digest: np.ndarray) -> bool:
     """Say whether (value, digest at) comes after the place where a partition's look-up stopped."""
     if value != resume_value:
         return value > resume_value

@@ -8,9 +8,7 @@ from aerospike_magic.devserver.kernels.layout import jit
 
 
 @jit
-def find_digest(
-    arena: np.ndarray, offsets: np.ndarray, count: int, digest_at: int, digest: np.ndarray
-) -> int:
+def find_digest(arena: np.ndarray, offsets: np.ndarray, count: int, digest_at: int, digest: np.ndarray) -> int:
     """Find a digest in a partition.
 
     Args:

@@ -17,6 +17,8 @@ once it is reachable: an update appends a new one. That is why readers need no l
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
 
@@ -32,7 +34,7 @@ inlined = numba.njit(cache=True, nogil=True, boundscheck=False, inline="always")
 
 
 @inlined
-def read_u32(data: np.ndarray, at: int) -> int:
+def read_u32(data: np.ndarray, at: int) -> Any:
     """Read four big-endian bytes."""
     return (
         (np.int64(data[at]) << 24)
@@ -52,7 +54,7 @@ def write_u32(data: np.ndarray, at: int, value: int) -> None:
 
 
 @inlined
-def read_i64(data: np.ndarray, at: int) -> int:
+def read_i64(data: np.ndarray, at: int) -> Any:
     """Read eight big-endian bytes as a signed integer."""
     value = np.uint64(0)
     for k in range(8):

@@ -1,10 +1,12 @@
 """Runs compiled filters over records: a stack machine with three-valued logic.
 
-A slot of the stack is known or not, and holds an integer (booleans too), a double, or a range of bytes in the arena or in
-the program's own bytes. The types are fixed when the program is made, so nothing is checked here.
+A slot of the stack is known or not, and holds an integer (booleans too), a double, or a range of bytes in the arena or
+in the program's own bytes. The types are fixed when the program is made, so nothing is checked here.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numba
 import numpy as np
@@ -23,11 +25,11 @@ jit = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 
 
 @intrinsic
-def call_regexec(typing_context, function, pattern, text):  # noqa: ANN001, ANN201
+def call_regexec(typing_context, function, pattern, text):
     """Call the C library's regexec by its address; cached machine code must not hold the address itself."""
     signature = types.int32(types.int64, types.int64, types.int64)
 
-    def generate(context, builder, signature, args):  # noqa: ANN001, ANN202
+    def generate(context, builder, signature, args):
         byte_pointer, i32, i64 = ir.IntType(8).as_pointer(), ir.IntType(32), ir.IntType(64)
         kind = ir.FunctionType(i32, [byte_pointer, byte_pointer, i64, byte_pointer, i32])
         target = builder.inttoptr(args[0], kind.as_pointer())
@@ -107,7 +109,7 @@ def bit_length(value: int) -> int:
 
 
 @jit
-def apply_int(code: int, a: int, b: int) -> tuple[bool, int]:
+def apply_int(code: int, a: int, b: int) -> Any:
     """Apply an instruction of two integers; False if it has no result."""
     if code == op.ADD_INT:
         return True, a + b
@@ -427,7 +429,8 @@ def run_program(
                 elif what == op.LAST_UPDATE:
                     ints[top] = (np.int64(arena64[(at >> 3) + 1]) + EPOCH_S * 1000) * 1_000_000
                 elif what == op.SINCE_UPDATE:
-                    ints[top] = max(0, now_ms - np.int64(arena64[(at >> 3) + 1]))
+                    since = now_ms - np.int64(arena64[(at >> 3) + 1])
+                    ints[top] = since if since > 0 else 0
                 elif what == op.VOID_TIME:
                     ints[top] = (void_time + EPOCH_S) * 1_000_000_000 if void_time else -1
                 elif what == op.TTL:

@@ -6,6 +6,8 @@ Tested against the careful version in `wire.digest`.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from aerospike_magic.devserver.kernels.layout import inlined, jit
@@ -51,7 +53,7 @@ def mix(kind: int, x: int, y: int, z: int) -> int:
 
 
 @inlined
-def rotate(value: int, n: int) -> int:
+def rotate(value: Any, n: Any) -> Any:
     """Rotate 32 bits to the left."""
     return (value << n) | (value >> (np.uint32(32) - n))
 

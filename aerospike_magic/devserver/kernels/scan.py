@@ -76,7 +76,7 @@ def write_whole(
     i = start
     while i < stop:
         at = offsets[i]
-        size = np.int64(arena32[(at >> 2) + 1])
+        size = int(arena32[(at >> 2) + 1])
         if out_at + size > room:
             break
         copy_bytes(arena, at + HEADER_SIZE, out, out_at, size)

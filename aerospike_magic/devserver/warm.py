@@ -1,0 +1,58 @@
+"""Compiles the kernels before the first client needs them, on a tiny namespace of its own.
+
+From the cache on disk this takes about a second. The first time on a machine it takes half a minute, in which clients
+are served all the same: who needs a kernel that is not there yet waits for that one only.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+
+import numpy as np
+
+from aerospike_magic.devserver.load import Column, bulk_load
+from aerospike_magic.devserver.node import Node
+from aerospike_magic.devserver.query import QueryRunner
+from aerospike_magic.devserver.sindex import SecondaryIndex
+from aerospike_magic.devserver.store import Record, now_ms
+from aerospike_magic.wire.particle_type import ParticleType
+from aerospike_magic.wire.query import IndexRange, QueryRequest
+
+log = logging.getLogger(__name__)
+
+_NAME = "warm"
+_FILTER = bytes.fromhex("9303935102a16e00")
+"""n > 0"""
+
+
+def start_warming() -> threading.Thread:
+    """Compile or load all kernels in a thread of its own."""
+    thread = threading.Thread(target=_warm, name="warm-up", daemon=True)
+    thread.start()
+    return thread
+
+
+def _warm() -> None:
+    started = now_ms()
+    node = Node("BB9000000000000", "127.0.0.1", 0, (_NAME,))
+    namespace = node.namespaces[_NAME]
+    record = Record(bytes(20), "one", 1, 0, now_ms(), None, {b"n": (ParticleType.INTEGER, bytes(8))})
+    namespace.put(record)
+    namespace.find(record.digest)
+    namespace.remove(record.digest)
+    near, far = socket.socketpair()
+    with near, far:
+        for bins in (None, ("n",)):
+            _query(node, near, bins=bins)
+        _query(node, near, filter_expression=_FILTER)
+        bulk_load(namespace, "many", np.arange(3), [Column("n", ParticleType.INTEGER, np.arange(3))])
+        node.indexes[_NAME].create(SecondaryIndex(_NAME, "many", "i", "n", "numeric"))
+        _query(node, near, set_name="many", index_range=IndexRange.integers("n", 0, 1))
+    log.info("kernels are ready after %.1f s", (now_ms() - started) / 1000)
+
+
+def _query(node: Node, near: socket.socket, **options: object) -> None:
+    request = QueryRequest(_NAME, partitions=(0,), **options)  # type: ignore[arg-type]
+    QueryRunner(node, request, near, "warm-up").run()
