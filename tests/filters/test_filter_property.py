@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import math
-import uuid
 
 import duckdb
 import pyarrow as pa
@@ -265,23 +264,27 @@ def test_evaluate_is_sql(stored, asked):
 
 
 class Stored:
-    """Records on the server, one set each, read back with an expression."""
+    """Records on the server for as long as the context lasts, read back with an expression."""
 
     def __init__(self, client, stored):
         self.client = client
-        self.set_name = "p" + uuid.uuid4().hex[:12]
-        for i, record in enumerate(stored):
-            client.put(("test", self.set_name, i), {"id": i, **record})
+        self.keys = [("test", "filter_law", i) for i in range(len(stored))]
+        self.records = stored
+
+    def __enter__(self):
+        for key, record in zip(self.keys, self.records, strict=True):
+            self.client.put(key, {"id": key[2], **record})
+        return self
+
+    def __exit__(self, *_):
+        for key in self.keys:
+            self.client.remove(key)
 
     def ids(self, expression):
-        query = self.client.query("test", self.set_name)
+        query = self.client.query("test", "filter_law")
         query.select("id")
         policy = {"expressions": expression.compile()} if expression is not None else {}
         return [bins["id"] for _, _, bins in query.results(policy)]
-
-    def close(self, n):
-        for i in range(n):
-            self.client.remove(("test", self.set_name, i))
 
 
 def pushed_then_residual(client, on_server, p, batch):
@@ -311,15 +314,12 @@ def test_pushed_is_residual_is_sql(client, data):
     table = materialise(stored)
     batch = table.combine_chunks().to_batches()[0]
     rows = table.to_pylist()
-    on_server = Stored(client, stored)
-    try:
+    with Stored(client, stored) as on_server:
         for _ in range(20):
             p = data.draw(predicates)
             expected = {row["id"] for row in rows if truth(p, row) is True}
             kept, compiled = pushed_then_residual(client, on_server, p, batch)
             assert kept == expected, compiled
-    finally:
-        on_server.close(len(stored))
 
 
 LEAVES = [
@@ -350,10 +350,8 @@ def test_every_leaf_and_its_negation(client):
     table = materialise(stored)
     batch = table.combine_chunks().to_batches()[0]
     rows = table.to_pylist()
-    on_server = Stored(client, stored)
-    for leaf in LEAVES:
-        for p in (leaf, Not(leaf), Or(leaf, IsNull("b"))):
+    with Stored(client, stored) as on_server:
+        for p in (*LEAVES, *map(Not, LEAVES), Or(LEAVES[0], IsNull("b"))):
             expected = {row["id"] for row in rows if truth(p, row) is True}
             kept, compiled = pushed_then_residual(client, on_server, p, batch)
             assert kept == expected, compiled
-    on_server.close(len(stored))
