@@ -15,6 +15,7 @@ from typing import Protocol, TypeAlias
 
 from aerospike_magic.filters.bind import INT64_MAX, INT64_MIN, int_bounds
 from aerospike_magic.filters.compile import CompiledFilter, Encode, bind, compile_filter
+from aerospike_magic.filters.leaf import is_encodable
 from aerospike_magic.filters.predicate import (
     Always,
     Compare,
@@ -179,7 +180,7 @@ def _split_keys(predicate: Predicate | None, schema: SetSchema) -> tuple[tuple[K
     key_column = next(c for c in schema.columns if c.source is Source.KEY)
     for part in conjuncts(predicate):
         values = _equals(part, key_column.name)
-        if values is None or key_column.kind is Kind.JSON:
+        if values is None or key_column.kind is Kind.JSON or not all(map(_is_sendable, values)):
             rest.append(part)
             continue
         possible = _as_keys(values, key_column, schema.has_keys)
@@ -207,9 +208,11 @@ def _as_key(value: Value) -> Key | None:
         return None
     if isinstance(value, int):
         return value if INT64_MIN <= value <= INT64_MAX else None
-    if isinstance(value, str) and any("\ud800" <= c <= "\udfff" for c in value):
-        return None
     return value
+
+
+def _is_sendable(value: Value) -> bool:
+    return not isinstance(value, str) or is_encodable(value)
 
 
 def _look_up(keys: tuple[Key, ...], rest: Predicate | None, schema: SetSchema, encode: Encode) -> Access:
@@ -266,8 +269,9 @@ def _string_candidate(
 ) -> IndexScan | None:
     for part in parts:
         values = _equals(part, column.name)
-        # A NUL would end the string on its way through the official client.
-        if values is not None and len(values) == 1 and isinstance(values[0], str) and "\0" not in values[0]:
+        if values is None or len(values) != 1:
+            continue
+        if isinstance(values[0], str) and is_encodable(values[0]):
             return IndexScan(index, None, None, values[0], _estimate_equal(index), filter_)
     return None
 

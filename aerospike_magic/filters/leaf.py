@@ -71,6 +71,15 @@ def false_expression() -> Expression:
     return exp.Eq(exp.DigestMod(1), 1)
 
 
+def is_encodable(text: str) -> bool:
+    """Whether a string reaches the server whole.
+
+    The official client (19.3) ends a string at its first NUL, in expressions and in keys; a lone surrogate has no
+    UTF-8.
+    """
+    return "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
+
+
 def compile_leaf(leaf: Compare | In | IsNull | StartsWith, column: Column, *, negated: bool) -> Term:
     """Return the term of one bound leaf; `negated` only above In, IsNull and StartsWith."""
     if column.source is not Source.BIN:
@@ -217,7 +226,7 @@ def _string(leaf: Compare | In | StartsWith, column: Column, negated: bool) -> T
     constants: Sequence[Value] = (
         leaf.values if isinstance(leaf, In) else [leaf.prefix] if isinstance(leaf, StartsWith) else [leaf.value]
     )
-    if not all(isinstance(c, str) and _encodable(c) for c in constants):
+    if not all(isinstance(c, str) and is_encodable(c) for c in constants):
         return _inexact(_present(column))
     value = _bin("StrBin", column)
     if isinstance(leaf, Compare):
@@ -228,11 +237,6 @@ def _string(leaf: Compare | In | StartsWith, column: Column, negated: bool) -> T
         member = _member(value, _sorted(leaf.values))
         return Term(_exp("Not", member), verify=doubtful) if negated else Term(member)
     return Term(_prefixed(value, leaf.prefix, column, negated), verify=doubtful)
-
-
-def _encodable(text: str) -> bool:
-    # The official client ends a string at its first NUL; a lone surrogate has no UTF-8.
-    return "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
 
 
 def _prefixed(value: Expression, prefix: str, column: Column, negated: bool) -> Expression:

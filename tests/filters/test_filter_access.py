@@ -89,6 +89,13 @@ def test_without_stored_keys_a_key_of_any_type_may_be_there():
     assert choose(In("__key", (1, "a", b"b")), of=schema(has_keys=False)).keys == (1, "a", b"b")
 
 
+@pytest.mark.parametrize("text", ["a\0b", "\ud800"])
+def test_a_key_that_the_official_client_would_cut_short_is_checked_after_the_scan(text):
+    access = choose(Compare("=", "__key", text), of=schema(Kind.STRING))
+    assert isinstance(access, PartitionScan) and access.filter.residual == Compare("=", "__key", text)
+    assert isinstance(choose(Compare("=", "s", text), S), PartitionScan)
+
+
 def test_a_key_within_an_or_is_no_look_up():
     access = choose(Or(Compare("=", "__key", 5), Compare(">", "n", 1)))
     assert isinstance(access, PartitionScan)

@@ -111,6 +111,7 @@ def test_an_opaque_part_is_evaluated_by_arrow():
 def test_an_empty_batch_and_no_filter():
     empty = BATCH.slice(0, 0)
     assert len(evaluate(And(Compare("=", "n", 1), Always(True), IsNull("s")), empty)) == 0
+    assert len(evaluate(Opaque(pc.field("n") > 1, frozenset("n")), empty)) == 0
     assert filter_batch(None, BATCH) is BATCH
     assert filter_batch(Compare("=", "n", 1), BATCH).num_rows == 1
 
