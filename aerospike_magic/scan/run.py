@@ -253,7 +253,8 @@ class Scan:
 
     def _mark_and_snap(self) -> ScanProgress:
         for scan_pass in self._passes:
-            scan_pass.tracker.mark_reading(np.flatnonzero(scan_pass.resume.known))
+            # A copy: the decoders write it while numpy would count and then collect.
+            scan_pass.tracker.mark_reading(np.flatnonzero(scan_pass.resume.known.copy()))
         return self.progress
 
     def _stop(self, *, abort: bool) -> None:
