@@ -45,12 +45,13 @@ def _to_record(row: Any) -> SampleRecord | None:
         return None
     if row.result != ResultCode.OK:
         raise ServerError(f"a record of a batch could not be read: {result_text(row.result)}", code=row.result)
-    key, meta, bins = row.record
+    # Asked for no bins, the client leaves the third part out.
+    key, meta, *bins = row.record
     ttl = (meta or {}).get("ttl", _NEVER_EXPIRES)
     return SampleRecord(
         key=key[2],
         digest=bytes(key[3]),
         generation=(meta or {}).get("gen", 0),
         ttl=-1 if ttl == _NEVER_EXPIRES else ttl,
-        bins=bins or {},
+        bins=(bins[0] if bins else None) or {},
     )
