@@ -119,11 +119,10 @@ def test_the_limit_option_stops_the_scan_and_knows_order_by(rows, catalog):
 
 
 def test_head_stops_the_scan_and_closes(engine, catalog):
-    catalog.tables["demo", "flights"] = flights(200_000)
+    catalog.tables["demo", "flights"] = flights(50_000)
     result = engine.query("SELECT * FROM demo.flights", options=QueryOptions(batch_rows=1000))
     assert result.head(7).num_rows == 7
-    # DuckDB reads a megabyte ahead.
-    assert catalog.scans[0].batches_given < 1000
+    assert catalog.scans[0].batches_given < 200
     assert [scan.state for scan in result.progress] == ["done"]
 
 

@@ -216,6 +216,8 @@ def _connect(options: QueryOptions) -> duckdb.DuckDBPyConnection:
     import duckdb
 
     con = duckdb.connect(":memory:", config=_CONFIG)
+    # DuckDB reads this far ahead before it gives its first rows; by default, that is half of a small set.
+    con.execute("SET streaming_buffer_size = '64KB'")
     if not options.push_down:
         con.execute("SET disabled_optimizers = 'filter_pushdown'")
     return con
