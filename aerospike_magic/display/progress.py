@@ -152,7 +152,8 @@ def _flow(scan: ScanProgress, *, named: bool) -> str:
 
 def _notes(scan: ScanProgress) -> list[str]:
     notes = [] if scan.access == "partition scan" else [scan.access]
-    if scan.state == "cancelled":
+    # A scan whose consumer has enough ends well, but early.
+    if scan.state == "cancelled" or (scan.state == "done" and scan.fraction < 1):
         notes.append(f"stopped at {percent(scan.fraction)} of the partitions")
     if scan.state == "failed":
         notes.append("failed")

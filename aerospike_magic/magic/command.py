@@ -179,12 +179,16 @@ def parse_aerospike(line: str) -> AerospikeCommand:
         words.append(_unquoted(match[1]))
         rest = rest[match.end() :]
     name = words[0] if words else "status"
-    if name not in SUBCOMMANDS and words:
+    if words and name not in SUBCOMMANDS:
         raise ConfigError(f"%aerospike has no `{name}`", hint=_near(name, SUBCOMMANDS))
     if "--password" in rest:
         raise ConfigError("a password is never given on the line", hint="leave it out and you will be asked")
     options, rest = _read_options(rest, CONNECT_OPTIONS if name == "connect" else {}, f"%aerospike {name}")
-    words += [_unquoted(match[1]) for match in _TOKEN.finditer(rest)]
+    while match := _TOKEN.match(rest):
+        words.append(_unquoted(match[1]))
+        rest = rest[match.end() :]
+    if rest.strip():
+        raise ConfigError(f"a quote is not closed: {rest.strip()}")
     takes = SUBCOMMANDS[name][0] if words else ""
     arguments = tuple(words[1:])
     if len(arguments) > (1 if takes else 0):

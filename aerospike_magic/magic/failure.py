@@ -15,17 +15,18 @@ from aerospike_magic.magic.run import QueryInterrupted
 
 
 @contextmanager
-def shown_briefly() -> Iterator[None]:
+def shown_briefly(*, colour: bool = True) -> Iterator[None]:
     """Let errors of ours through, rendered as their short message instead of a traceback."""
     try:
         yield
     except AerospikeMagicError as error:
-        _render_as(error, error_lines(error))
+        _render_as(error, error_lines(error, colour=colour))
         raise error from None
     except QueryInterrupted as error:
-        _render_as(error, error_lines(AerospikeMagicError(str(error))))
+        _render_as(error, error_lines(AerospikeMagicError(str(error)), colour=colour))
         raise error from None
 
 
 def _render_as(error: BaseException, lines: list[str]) -> None:
-    error._render_traceback_ = lambda: lines  # type: ignore[attr-defined]  # IPython's protocol
+    # One text, because IPython joins the lines differently in its different modes.
+    error._render_traceback_ = lambda: ["\n".join(lines)]  # type: ignore[attr-defined]  # IPython's protocol

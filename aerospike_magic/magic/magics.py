@@ -75,7 +75,7 @@ class AerospikeMagics(Magics):
         A password is never given on the line: it comes from the keyring, from the environment, or from a
         prompt.
         """
-        with shown_briefly():
+        with shown_briefly(colour=self._has_colour):
             command = parse_aerospike(line)
             getattr(self, f"_{command.name}")(command)
 
@@ -109,7 +109,7 @@ class AerospikeMagics(Magics):
         --quiet            show no progress and no summary
         --rps N            at most N records a second from each node
         """
-        with shown_briefly():
+        with shown_briefly(colour=self._has_colour):
             command = parse_query(line, cell)
             names = {**self.shell.user_ns, **(local_ns or {})}
             variables = statement_variables(command.sql, names, command.parameters)
@@ -119,6 +119,10 @@ class AerospikeMagics(Magics):
                 self._store(command, variables)
             else:
                 self._show(command, variables)
+
+    @property
+    def _has_colour(self) -> bool:
+        return str(self.shell.colors).lower() != "nocolor"
 
     def _options(self, command: QueryCommand) -> QueryOptions:
         from aerospike_magic.engines.base import QueryOptions

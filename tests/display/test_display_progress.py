@@ -96,7 +96,7 @@ def test_zeppelins_own_bar_moves(snapshot) -> None:
     class Context:
         seen: list[int]
 
-        def setProgress(self, percent: int) -> None:  # noqa: N802
+        def setProgress(self, percent: int) -> None:
             self.seen.append(percent)
 
     context = Context()

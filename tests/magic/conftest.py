@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from traitlets.config import Config
@@ -50,7 +51,8 @@ class Notebook:
     def complete(self, text: str) -> list[str]:
         """Return the completions at the mark ‸, as a front end gets them."""
         cursor = text.index("‸")
-        found = self.shell.Completer.completions(text.replace("‸", ""), cursor)
+        with provisionalcompleter():
+            found = list(self.shell.Completer.completions(text.replace("‸", ""), cursor))
         return [each.text for each in found]
 
 
