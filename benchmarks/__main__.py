@@ -6,11 +6,12 @@ import argparse
 import importlib
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.data import open_target
+from benchmarks.data import Target, open_target
 from benchmarks.report import Measurement, print_heading, print_measurement, to_json, write_json
 
 MEASUREMENTS = {
@@ -31,10 +32,18 @@ def run(keys: Sequence[str], records: int, repeat: int) -> dict[str, Any]:
     with open_target(records) as target:
         print_heading(target)
         for key in keys:
-            module = importlib.import_module(f"benchmarks.{MEASUREMENTS[key]}")
-            measurements.append(module.measure(target, repeat))
+            measurements.append(_measure(key, target, repeat))
             print_measurement(measurements[-1])
         return to_json(target, measurements, time.monotonic() - started)
+
+
+def _measure(key: str, target: Target, repeat: int) -> Measurement:
+    module = importlib.import_module(f"benchmarks.{MEASUREMENTS[key]}")
+    try:
+        return module.measure(target, repeat)
+    except Exception as error:  # the other measurements are still worth having
+        traceback.print_exc()
+        return Measurement(key, MEASUREMENTS[key].replace("_", " "), (), f"failed: {error}", failed=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,8 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     missed = [f["name"] for m in content["measurements"] for f in m["figures"] if f["met"] is False]
     path = write_json(content, given.json)
     print(f"\n{content['elapsed_s']:.0f} s; written to {path}")
-    print(f"targets missed: {'; '.join(missed)}" if missed else "all targets met")
-    return 0
+    print(f"targets missed: {'; '.join(missed)}" if missed else "no target missed")
+    failed = [m["key"] for m in content["measurements"] if m["failed"]]
+    if failed:
+        print(f"failed: {', '.join(failed)}")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

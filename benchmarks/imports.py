@@ -15,7 +15,7 @@ AT_MOST_S = 0.3
 
 
 def measure(target: Target, repeat: int) -> Measurement:
-    seconds = take_turns(
+    turns = take_turns(
         {
             "bare": lambda: _run("pass"),
             "package": lambda: _run("import aerospike_magic"),
@@ -23,6 +23,7 @@ def measure(target: Target, repeat: int) -> Measurement:
         },
         repeat,
     )
+    seconds = {name: turn.seconds for name, turn in turns.items()}
     seconds["load_ext"] = [call(load_extension) for _ in range(repeat)]
     best = {name: min(values) for name, values in seconds.items()}
     return Measurement(

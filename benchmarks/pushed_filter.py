@@ -8,7 +8,7 @@ from aerospike_magic.filters.evaluate import evaluate
 from aerospike_magic.filters.predicate import Compare
 from benchmarks.data import Target
 from benchmarks.report import Figure, Measurement
-from benchmarks.timing import take_turns
+from benchmarks.timing import samples, take_turns
 
 
 def measure(target: Target, repeat: int) -> Measurement:
@@ -27,10 +27,10 @@ def measure(target: Target, repeat: int) -> Measurement:
             batches = [batch.filter(evaluate(predicate, batch)) for batch in dataset.to_batches()]
             _check(sum(batch.num_rows for batch in batches), keep)
 
-        seconds = take_turns({"pushed": pushed, "residual": residual}, repeat)
+        turns = take_turns({"pushed": pushed, "residual": residual}, repeat)
         dataset.to_table(filter=predicate)
         pushed_bytes = dataset.scans[-1].progress.n_bytes
-    best = {name: min(values) for name, values in seconds.items()}
+    best = {name: turn.best for name, turn in turns.items()}
     return Measurement(
         "d",
         f"a filter that keeps 1 % ({plan.pushed}; {plan.access_text})",
@@ -41,7 +41,7 @@ def measure(target: Target, repeat: int) -> Measurement:
             Figure("bytes off the sockets, pushed", pushed_bytes / 1e6, "MB"),
         ),
         f"best of {repeat} each, in turn, after a warm-up",
-        seconds,
+        samples(turns),
     )
 
 

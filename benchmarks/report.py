@@ -49,6 +49,7 @@ class Measurement:
     figures: tuple[Figure, ...]
     how: str
     samples: dict[str, list[float]] = field(default_factory=dict)
+    failed: bool = False
 
 
 def print_measurement(measurement: Measurement) -> None:
@@ -89,6 +90,7 @@ def to_json(target: Target, measurements: Sequence[Measurement], elapsed_s: floa
                     for f in m.figures
                 ],
                 "samples": m.samples,
+                "failed": m.failed,
             }
             for m in measurements
         ],

@@ -23,6 +23,7 @@ def content(tmp_path_factory):
 
 def test_every_measurement_runs(content):
     assert [m["key"] for m in content["measurements"]] == list(program.MEASUREMENTS)
+    assert not any(m["failed"] for m in content["measurements"])
     assert content["records"] == RECORDS
     assert content["server"]["embedded"] is True
 
