@@ -153,6 +153,8 @@ class Program:
     def _node(self, node: Node) -> None:
         if node.code == Code.CONSTANT:
             self._constant(node)
+        elif node.code in (Code.IS_TOMBSTONE, Code.DEVICE_SIZE):
+            self._emit(op.PUSH_INT, 0, grows=1)
         elif node.code in _LEAVES:
             self._leaf(node)
         elif node.code in (Code.AND, Code.OR):

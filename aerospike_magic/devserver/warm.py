@@ -40,8 +40,6 @@ def _warm() -> None:
     namespace = node.namespaces[_NAME]
     record = Record(bytes(20), "one", 1, 0, now_ms(), None, {b"n": (ParticleType.INTEGER, bytes(8))})
     namespace.put(record)
-    namespace.find(record.digest)
-    namespace.remove(record.digest)
     near, far = socket.socketpair()
     with near, far:
         for bins in (None, ("n",)):
@@ -50,6 +48,7 @@ def _warm() -> None:
         bulk_load(namespace, "many", np.arange(3), [Column("n", ParticleType.INTEGER, np.arange(3))])
         node.indexes[_NAME].create(SecondaryIndex(_NAME, "many", "i", "n", "numeric"))
         _query(node, near, set_name="many", index_range=IndexRange.integers("n", 0, 1))
+    namespace.remove(record.digest)
     log.info("kernels are ready after %.1f s", (now_ms() - started) / 1000)
 
 
