@@ -246,7 +246,7 @@ def statements(draw):
 
 
 @given(statements())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_same_rows_with_derived_filters_and_without(data_engine, sql):
     pushed = sorted(map(repr, read(data_engine, sql, True)))
     plain = sorted(map(repr, read(data_engine, sql, False)))

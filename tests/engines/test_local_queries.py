@@ -9,7 +9,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from arrow_catalog import flights
+from arrow_catalog import airports, flights
 
 from aerospike_magic.engines.base import QueryOptions
 from aerospike_magic.errors import (
@@ -70,6 +70,7 @@ def test_python_variables_are_not_read_behind_our_back(rows):
 
 def test_show_tables_lists_the_sets(rows):
     assert ("demo", "flights") in rows("SHOW TABLES")
+    assert rows("SHOW TABLES FROM test;") == [("test", "flights")]
 
 
 def test_describe_and_summarize(rows):
@@ -88,8 +89,30 @@ def test_star_has_the_key_first_and_other_metadata_only_when_named(engine):
         assert result.schema.names == ["faa", "name"]
     with engine.query("SELECT __ttl, __generation FROM demo.flights LIMIT 1") as result:
         assert result.to_arrow().to_pylist() == [{"__ttl": -1, "__generation": 1}]
-    with engine.query("SELECT * FROM demo.flights WHERE __ttl = -1 LIMIT 1") as result:
-        assert result.schema.names[-1] == "__ttl"
+
+
+@pytest.mark.parametrize(
+    ("sql", "names"),
+    [
+        ("SELECT * FROM demo.airports WHERE __ttl IS NULL", ["faa", "name"]),
+        ("SELECT *, __ttl FROM demo.airports", ["faa", "name", "__ttl"]),
+        ("SELECT __ttl, a.* FROM demo.airports a JOIN demo.airports b USING (faa)", None),
+        ("SELECT *, a.__ttl FROM demo.airports a JOIN demo.airports b ON true", ["faa", "name"] * 2 + ["__ttl"]),
+        ("SELECT 2 * 3 AS six, a.*, __ttl FROM demo.airports a", ["six", "faa", "name", "__ttl"]),
+        ("SELECT * EXCLUDE (faa), __ttl FROM demo.airports", ["name", "__ttl", "__ttl"]),
+        ("WITH q AS (SELECT __ttl, faa FROM demo.airports) SELECT * FROM q", ["__ttl", "faa"]),
+        ("WITH q AS (SELECT *, __ttl AS t FROM demo.airports) SELECT * FROM q", ["faa", "name", "t"]),
+        ("FROM demo.airports WHERE __ttl IS NULL", ["faa", "name", "__ttl"]),
+    ],
+)
+def test_a_star_has_no_metadata_that_is_only_named_elsewhere(engine, catalog, sql, names):
+    catalog.tables["demo", "airports"] = airports().append_column("__ttl", pa.nulls(4, pa.int64()))
+    if names is None:
+        with pytest.raises(QueryError, match="__ttl"):
+            engine.query(sql)
+        return
+    with engine.query(sql) as result:
+        assert result.schema.names == names
 
 
 # -------------------------------------------------------------------------- what a scan is asked
@@ -116,6 +139,12 @@ def test_the_limit_option_stops_the_scan_and_knows_order_by(rows, catalog):
     assert len(rows("SELECT * FROM demo.flights; -- all", limit=5)) == 5
     assert catalog.scans[0].batches_given <= 2
     assert rows("SELECT number FROM demo.flights ORDER BY number DESC", limit=2) == [(999,), (998,)]
+
+
+def test_the_limit_option_keeps_repeated_names(engine):
+    with engine.query("SELECT 1 AS a, 2 AS a FROM demo.airports", options=QueryOptions(limit=2)) as result:
+        table = result.to_arrow()
+    assert (table.column_names, table.num_rows) == (["a", "a"], 2)
 
 
 def test_head_stops_the_scan_and_closes(engine, catalog):

@@ -8,8 +8,11 @@ Python variable that was not given to it.
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+import uuid
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -22,7 +25,13 @@ from aerospike_magic.engines.local.parameters import BoundSql, bind_parameters
 from aerospike_magic.engines.local.result import Execution, LocalResult
 from aerospike_magic.engines.local.source import ScanLog
 from aerospike_magic.engines.local.statements import Statement, read_statement
-from aerospike_magic.engines.local.tables import Tables, find_tables, register_tables, runnable_text
+from aerospike_magic.engines.local.tables import (
+    Tables,
+    find_tables,
+    metadata_named,
+    register_tables,
+    runnable_text,
+)
 from aerospike_magic.errors import AerospikeMagicError, QueryError
 from aerospike_magic.filters.predicate import Predicate, describe
 
@@ -63,6 +72,7 @@ class LocalEngine:
             catalog = ClusterCatalog(connection)
         self._catalog = catalog
         self._running: weakref.WeakSet[Execution] = weakref.WeakSet()
+        self._spill_directory: str | None = None
 
     def query(
         self,
@@ -115,6 +125,13 @@ class LocalEngine:
         for execution in list(self._running):
             execution.stop()
 
+    def _spill_to(self) -> str:
+        """Return a directory only this user reads; DuckDB puts there what a large sort or join cannot hold."""
+        if self._spill_directory is None:
+            self._spill_directory = tempfile.mkdtemp(prefix="aerospike_magic_")
+            weakref.finalize(self, shutil.rmtree, self._spill_directory, ignore_errors=True)
+        return self._spill_directory
+
     def _prepare(
         self,
         sql: str,
@@ -124,7 +141,7 @@ class LocalEngine:
         log: ScanLog,
     ) -> _Prepared:
         bound = bind_parameters(sql, parameters)
-        con = _connect(options)
+        con = _connect(options, self._spill_to())
         context = Context(bound, self._catalog)
         try:
             statement = read_statement(bound, con)
@@ -175,8 +192,22 @@ class _Prepared:
         self._is_many = len(self._con.extract_statements(self._text)) != 1 or any(
             statement.type.name != "SELECT" for statement in self._con.extract_statements(self._text)
         )
-        if not self._is_many:
+        if self._is_many:
+            return
+        # As the user wrote it first, so that a place in an error is a place in that text.
+        self._relation = self._con.sql(self._text, params=self._values)
+        narrowed = self._without_hidden_columns()
+        if narrowed != self._text:
+            self._text = narrowed
             self._relation = self._con.sql(self._text, params=self._values)
+
+    def _without_hidden_columns(self) -> str:
+        metadata = metadata_named(self.statement)
+        if not metadata or self.statement.tree is None:
+            return self._text
+        from aerospike_magic.engines.local.stars import hide_metadata
+
+        return hide_metadata(self._text, self.statement.tree, self.tables.resolve, metadata)
 
     def plan(self) -> str:
         """Return DuckDB's plan as text, "" where it has none to show."""
@@ -198,8 +229,9 @@ class _Prepared:
             relation = self._relation
             if relation is None:
                 relation = self._con.sql(self._text, params=self._values)
-            elif options.limit is not None:
-                # DuckDB turns ORDER BY with a limit into a search for the top rows.
+            elif options.limit is not None and _are_distinct(relation.columns):
+                # DuckDB turns ORDER BY with a limit into a search for the top rows; but a name that comes twice
+                # would be changed, and then the reader alone counts.
                 relation = relation.limit(options.limit)
             return relation.to_arrow_reader(options.batch_rows)
 
@@ -212,10 +244,10 @@ class _Prepared:
         return tuple(f"{name}: its text implies {describe(predicate)}." for name, predicate in self._filters.items())
 
 
-def _connect(options: QueryOptions) -> duckdb.DuckDBPyConnection:
+def _connect(options: QueryOptions, spill_directory: str) -> duckdb.DuckDBPyConnection:
     import duckdb
 
-    con = duckdb.connect(":memory:", config=_CONFIG)
+    con = duckdb.connect(":memory:", config=_CONFIG | {"temp_directory": f"{spill_directory}/{uuid.uuid4().hex}"})
     # DuckDB reads this far ahead before it gives its first rows; by default, that is half of a small set.
     con.execute("SET streaming_buffer_size = '64KB'")
     if not options.push_down:

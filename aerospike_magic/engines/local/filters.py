@@ -10,17 +10,16 @@ reference implies, and none if one of them implies nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlglot import exp
 
 from aerospike_magic.engines.local.implied import Condition, rejects_nulls
+from aerospike_magic.engines.local.scopes import Resolve, from_items, set_of
 from aerospike_magic.filters.predicate import Or, Predicate, conjunction, simplify
 from aerospike_magic.schema.types import Column, Kind, SetSchema
-
-Resolve = Callable[[tuple[str, ...]], SetSchema | None]
 
 # These read a table that is named in a string, where no tree shows it.
 _READS_BY_NAME = frozenset({"query", "query_table"})
@@ -46,7 +45,7 @@ def derive_filters(tree: Any, resolve: Resolve, values: Mapping[str, Any]) -> di
     scopes: dict[int, _Scope | None] = {}
     found: dict[str, list[Predicate | None]] = {}
     for table in tree.find_all(exp.Table):
-        schema = _set_of(table, resolve)
+        schema = set_of(table, resolve)
         if schema is None:
             continue
         select = _select_of(table)
@@ -60,33 +59,6 @@ def derive_filters(tree: Any, resolve: Resolve, values: Mapping[str, Any]) -> di
 def _any_of(parts: list[Predicate | None]) -> Predicate | None:
     known = [part for part in parts if part is not None]
     return simplify(Or(*known)) if known and len(known) == len(parts) else None
-
-
-def _set_of(table: exp.Table, resolve: Resolve) -> SetSchema | None:
-    if not isinstance(table.this, exp.Identifier):
-        return None
-    parts = tuple(part.name for part in table.parts)
-    if len(parts) == 1 and _is_cte(table, parts[0].lower()):
-        return None
-    return resolve(parts)
-
-
-def _is_cte(table: exp.Table, name: str) -> bool:
-    """Whether an unqualified name means a CTE where it stands."""
-    inside: Any = table
-    node = table.parent
-    while node is not None:
-        with_ = node if isinstance(node, exp.With) else node.args.get("with_") or node.args.get("with")
-        if isinstance(with_, exp.With) and with_ is not inside:
-            for cte in with_.expressions:
-                if cte is inside and not with_.recursive:
-                    break  # a CTE sees those before it, and itself only if it is recursive
-                if cte.alias.lower() == name:
-                    return True
-                if cte is inside:
-                    break
-        inside, node = node, node.parent
-    return False
 
 
 def _select_of(table: exp.Table) -> exp.Select | None:
@@ -117,19 +89,16 @@ class _Item:
 
 
 def _scope(select: exp.Select, resolve: Resolve, values: Mapping[str, Any]) -> _Scope | None:
-    from_ = select.args.get("from_") or select.args.get("from")
-    if from_ is None or any(select.args.get(key) for key in ("sample", "match", "laterals", "connect")):
+    pairs = from_items(select)
+    if not pairs or any(select.args.get(key) for key in ("sample", "match", "laterals", "connect")):
         return None
-    first = from_.this
-    joins = [*(first.args.get("joins") or ()), *(select.args.get("joins") or ())]
-    if any((join.method or "").upper() in _PAIRING_JOINS for join in joins):
+    if any(join is not None and (join.method or "").upper() in _PAIRING_JOINS for _, join in pairs):
         return None
-    items = [_item(first, None, resolve), *(_item(join.this, join, resolve) for join in joins)]
-    return _Scope(select, items, values)
+    return _Scope(select, [_item(node, join, resolve) for node, join in pairs], values)
 
 
 def _item(node: Any, join: exp.Join | None, resolve: Resolve) -> _Item:
-    schema = _set_of(node, resolve) if isinstance(node, exp.Table) else None
+    schema = set_of(node, resolve) if isinstance(node, exp.Table) else None
     if schema is None or not _is_plain(node):
         return _Item(node, node.alias_or_name.lower(), None, join)
     return _Item(node, node.alias_or_name.lower(), _columns(schema), join)

@@ -71,9 +71,10 @@ class Statement:
 
     @property
     def is_list_of_sets(self) -> bool:
-        """Whether it is SHOW [ALL] TABLES, which asks for the sets."""
+        """Whether it is SHOW [ALL] TABLES [FROM namespace], which asks for the sets."""
         words = [token.upper for token in self.tokens]
-        return words in (["SHOW", "TABLES"], ["SHOW", "ALL", "TABLES"])
+        named = len(words) == 4 and words[:3] == ["SHOW", "TABLES", "FROM"]
+        return named or words in (["SHOW", "TABLES"], ["SHOW", "ALL", "TABLES"])
 
 
 def read_statement(bound: BoundSql, con: duckdb.DuckDBPyConnection) -> Statement:

@@ -7,7 +7,7 @@ Rules for a name:
   has it. So what the user has made wins over what is far away, and a qualified name always reaches the set.
 - Names are compared as written first, then without regard to case, as DuckDB does.
 - Metadata columns that are not in ``SELECT *`` (`__digest`, `__generation`, `__ttl`, and `__key` where the sample has
-  no keys) are added at the end of a set's columns when the statement names them.
+  no keys) are added at the end of a set's columns when the statement names them; `stars` keeps them out of ``*``.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ def register_tables(
     con.execute(f"SET search_path = '{LOCAL_SCHEMA}'")
     if statement.is_list_of_sets:
         con.register(SETS_SOURCE, _list_of_sets(catalog))
-    metadata = [name for name in METADATA_NAMES if name in statement.identifiers]
+    metadata = metadata_named(statement)
     sources: dict[str, str] = {}
     for key, schema in tables.sets.items():
         if schema.name not in sources:
@@ -169,6 +169,12 @@ def register_tables(
         _create_view(con, (LOCAL_SCHEMA, text), source, "*")
 
 
+def metadata_named(statement: Statement) -> tuple[str, ...]:
+    """Return the metadata columns that the statement names."""
+    named = statement.identifiers
+    return tuple(name for name in METADATA_NAMES if name in named)
+
+
 def _create_view(con: duckdb.DuckDBPyConnection, parts: tuple[str, ...], source: str, columns: str) -> None:
     schema = schema_name(parts[0]) if parts[0] != LOCAL_SCHEMA else LOCAL_SCHEMA
     con.execute(f"CREATE SCHEMA IF NOT EXISTS {quote_identifier(schema)}")
@@ -177,7 +183,8 @@ def _create_view(con: duckdb.DuckDBPyConnection, parts: tuple[str, ...], source:
 
 
 def _list_of_sets(catalog: Catalog) -> pa.Table:
-    namespaces, names = zip(*sorted(catalog.sets()), strict=True) if catalog.sets() else ((), ())
+    found = sorted(catalog.sets())
+    namespaces, names = zip(*found, strict=True) if found else ((), ())
     return pa.table({"namespace": pa.array(namespaces, pa.string()), "set": pa.array(names, pa.string())})
 
 
@@ -189,7 +196,8 @@ def schema_name(namespace: str) -> str:
 def runnable_text(statement: Statement, tables: Tables) -> str:
     """Return the statement's text with the schema names that DuckDB has, as long as it was."""
     if statement.is_list_of_sets:
-        return f"FROM {SETS_SOURCE}"
+        of = statement.tokens[-1].identifier.replace("'", "''")
+        return f"FROM {SETS_SOURCE}" + (f" WHERE namespace = '{of}'" if of.upper() != "TABLES" else "")
     taken = {key[0] for key in tables.sets if len(key) > 1 and key[0] in _TAKEN_NAMES}
     if not taken:
         return statement.text
