@@ -111,6 +111,27 @@ class DecodedBatch:
     mismatched: frozenset[str]
 
 
+class _Block:
+    """Memory of Arrow's own pool for the rows of one storage; freeing it needs neither the GIL nor new pages.
+
+    Args:
+        n_rows: columns kept here.
+        row_bytes: bytes of each.
+        zeroed: whether it must start as zeros.
+    """
+
+    def __init__(self, n_rows: int, row_bytes: int, *, zeroed: bool = False) -> None:
+        self._buffer = pa.allocate_buffer(n_rows * row_bytes)
+        self._row_bytes = row_bytes
+        self.rows = np.frombuffer(self._buffer, np.uint8).reshape(n_rows, row_bytes)
+        if zeroed:
+            self.rows[:] = 0
+
+    def row(self, index: int) -> pa.Buffer:
+        """Return one row's bytes, without a copy."""
+        return self._buffer.slice(index * self._row_bytes, self._row_bytes)
+
+
 class BatchBuilder:
     """The buffers of the batch under construction, and the counts that go on from batch to batch.
 
@@ -146,11 +167,11 @@ class BatchBuilder:
             (kernels.A_ORDER, self.order),
             (kernels.A_KINDS, layout.kinds),
             (kernels.A_SLOTS, layout.slots),
-            (kernels.A_VALUES, self.values),
-            (kernels.A_BITS, self.bools),
-            (kernels.A_VALID, self.bitmaps),
+            (kernels.A_VALUES, self.values.rows),
+            (kernels.A_BITS, self.bools.rows),
+            (kernels.A_VALID, self.bitmaps.rows),
             (kernels.A_VALID_COUNTS, self.valid_counts),
-            (kernels.A_OFFSETS, self.offsets),
+            (kernels.A_OFFSETS, self.offsets.rows),
             (kernels.A_PARTICLES, self.particles),
             (kernels.A_HEAPS, self.heap_address),
             (kernels.A_HEAP_USED, self.heap_used),
@@ -160,7 +181,7 @@ class BatchBuilder:
             (kernels.A_MISMATCH_EXAMPLES, self.mismatch_examples),
         ):
             tables[index] = array.ctypes.data
-        tables[kernels.A_DIGESTS] = self.digests.ctypes.data if layout.has_digests else 0
+        tables[kernels.A_DIGESTS] = self.digests.rows.ctypes.data if layout.has_digests else 0
         tables[kernels.C_CAPACITY] = self.capacity
         tables[kernels.C_COLUMNS] = len(layout.columns)
         tables[kernels.C_BOOLS] = layout.n_bools
@@ -172,19 +193,20 @@ class BatchBuilder:
 
     def _allocate(self) -> None:
         layout, n_bytes = self.layout, (self.capacity + 7) // 8
-        self.values = np.empty((layout.n_fixed, self.capacity), np.int64)
-        self.bools = np.zeros((layout.n_bools, n_bytes), np.uint8)
-        self.bitmaps = np.zeros((len(layout.columns), n_bytes), np.uint8)
+        self.values = _Block(layout.n_fixed, 8 * self.capacity)
+        self.bools = _Block(layout.n_bools, n_bytes, zeroed=True)
+        self.bitmaps = _Block(len(layout.columns), n_bytes, zeroed=True)
         self.valid_counts = np.zeros(len(layout.columns), np.int64)
-        self.offsets = np.zeros((layout.n_variable, self.capacity + 1), np.int32)
+        self.offsets = _Block(layout.n_variable, 4 * (self.capacity + 1))
+        self.offsets.rows[:, :4] = 0
         self.particles = np.zeros((layout.n_variable, self.capacity), np.uint8)
         # A heap starts with what the last batch needed, and some room.
         sizes = np.maximum(self._heap_sizes * 9 // 8, self.capacity * _FIRST_HEAP_BYTES_PER_ROW) + 64
-        self.heaps = [np.empty(int(size), np.uint8) for size in sizes]
-        self.heap_address = np.array([h.ctypes.data for h in self.heaps], np.uintp)
+        self.heaps = [pa.allocate_buffer(int(size)) for size in sizes]
+        self.heap_address = np.array([h.address for h in self.heaps], np.uintp)
         self.heap_used = np.zeros(layout.n_variable, np.int64)
-        self.heap_capacity = np.array([len(h) for h in self.heaps], np.int64)
-        self.digests = np.empty((self.capacity if layout.has_digests else 0, 20), np.uint8)
+        self.heap_capacity = np.array([h.size for h in self.heaps], np.int64)
+        self.digests = _Block(1, 20 * self.capacity if layout.has_digests else 0)
         self._fill_tables()
 
     @property
@@ -195,11 +217,11 @@ class BatchBuilder:
     def grow_heap(self, slot: int, n_bytes: int) -> None:
         """Make room for a value of `n_bytes` in one column's heap."""
         used = int(self.heap_used[slot])
-        heap = np.empty(2 * (used + n_bytes) + 64, np.uint8)
-        heap[:used] = self.heaps[slot][:used]
+        heap = pa.allocate_buffer(2 * (used + n_bytes) + 64)
+        np.frombuffer(heap, np.uint8)[:used] = np.frombuffer(self.heaps[slot], np.uint8)[:used]
         self.heaps[slot] = heap
-        self.heap_address[slot] = heap.ctypes.data
-        self.heap_capacity[slot] = len(heap)
+        self.heap_address[slot] = heap.address
+        self.heap_capacity[slot] = heap.size
 
     def note_example(self, c: int, particle: int, payload: bytes) -> None:
         """Keep the first value that did not fit column c."""
@@ -221,17 +243,17 @@ class BatchBuilder:
     def _array(self, c: int, n_rows: int) -> pa.Array:
         column, slot = self.layout.columns[c], int(self.layout.slots[c])
         if column.source is Source.DIGEST:
-            return pa.Array.from_buffers(pa.binary(20), n_rows, [None, pa.py_buffer(self.digests)])
+            return pa.Array.from_buffers(pa.binary(20), n_rows, [None, self.digests.row(0)])
         if column.source in (Source.GENERATION, Source.TTL):
-            return pa.Array.from_buffers(pa.int64(), n_rows, [None, pa.py_buffer(self.values[slot])])
+            return pa.Array.from_buffers(pa.int64(), n_rows, [None, self.values.row(slot)])
         nulls = n_rows - int(self.valid_counts[c])
-        validity = pa.py_buffer(self.bitmaps[c]) if nulls else None
+        validity = self.bitmaps.row(c) if nulls else None
         if column.kind in (Kind.INT64, Kind.DOUBLE):
-            return pa.Array.from_buffers(column.type, n_rows, [validity, pa.py_buffer(self.values[slot])], nulls)
+            return pa.Array.from_buffers(column.type, n_rows, [validity, self.values.row(slot)], nulls)
         if column.kind is Kind.BOOL:
-            return pa.Array.from_buffers(pa.bool_(), n_rows, [validity, pa.py_buffer(self.bools[slot])], nulls)
-        heap = pa.py_buffer(self.heaps[slot][: int(self.heap_used[slot])])
-        buffers = [validity, pa.py_buffer(self.offsets[slot]), heap]
+            return pa.Array.from_buffers(pa.bool_(), n_rows, [validity, self.bools.row(slot)], nulls)
+        heap = self.heaps[slot].slice(0, int(self.heap_used[slot]))
+        buffers = [validity, self.offsets.row(slot), heap]
         if column.kind in _RAW_KINDS:
             return self._converted(
                 c, self.particles[slot, :n_rows], pa.Array.from_buffers(pa.binary(), n_rows, buffers, nulls)

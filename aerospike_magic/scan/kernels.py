@@ -9,6 +9,8 @@ Invariants: no address is read that was not compared with `limit` before (16 byt
 name loads safe); a row is complete or not there; for every partition `last_digest` is the digest of the last
 complete row, so that a scan can resume from it.
 
+All of it stands in one file on purpose: numba's cache on disk notices a change of a function's own file only.
+
 Protocol facts: Aerospike server `as/include/base/proto.h` (as_proto, as_msg, as_msg_field, as_msg_op).
 """
 

@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from scan_answers import Decoded, protos, record
 
 from aerospike_magic.errors import MismatchError, WireError
+from aerospike_magic.scan import kernels
 from aerospike_magic.scan.progress import N_PARTITIONS
 from aerospike_magic.schema.types import Kind, bin_column, metadata_columns
+from aerospike_magic.wire.digest import N_PARTITIONS as wire_partitions
 from aerospike_magic.wire.digest import partition_id
 from aerospike_magic.wire.message import Info3, Message, Op, OpType, ResultCode, encode_message
 from aerospike_magic.wire.particle import GeoJSON
-from aerospike_magic.wire.proto import ProtoType, encode_proto
+from aerospike_magic.wire.proto import MAX_BODY_SIZE, ProtoType, encode_proto
 
 COLUMNS = [
     bin_column("i", Kind.INT64, pa.int64()),
@@ -234,5 +236,10 @@ def test_random_bytes_never_crash(data: bytes) -> None:
             continue
 
 
-def test_partition_count_is_that_of_the_wire() -> None:
-    assert N_PARTITIONS == 4096
+def test_the_kernels_numbers_are_those_of_the_other_rooms() -> None:
+    assert N_PARTITIONS == wire_partitions == 4096
+    kinds = (Kind.INT64, Kind.DOUBLE, Kind.STRING, Kind.BOOL, Kind.BINARY, Kind.GEOJSON)
+    names = ("K_INT64", "K_DOUBLE", "K_STRING", "K_BOOL", "K_BINARY", "K_GEOJSON")
+    assert [getattr(kernels, name) for name in names] == [int(kind) for kind in kinds]
+    assert min(int(kind) for kind in Kind if kind not in kinds) > kernels.K_GEOJSON
+    assert kernels.MAX_PROTO_SIZE == MAX_BODY_SIZE
