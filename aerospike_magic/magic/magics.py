@@ -54,7 +54,6 @@ class AerospikeMagics(Magics):
         super().__init__(shell)
         self.session = session or Session()
 
-    @no_var_expand
     @line_magic
     def aerospike(self, line: str) -> None:
         """Connect to Aerospike and look around.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TICK_S = 0.05
-FIRST_UPDATE_S = 0.1  # a query that is done by then shows its line only, nothing flashes
+FIRST_UPDATE_S = 0.15  # a query that is done by then shows its line only, nothing flashes
 UPDATE_EVERY_S = 0.1
 STOP_WITHIN_S = 1.0
 

@@ -1,0 +1,78 @@
+"""Notebooks, executed by nbclient as a CI does: what they save, and where they stop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+QUICKSTART = Path(__file__).parent.parent.parent / "notebooks" / "01_quickstart.ipynb"
+
+
+def execute(book: Any, folder: Path) -> Any:
+    NotebookClient(book, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
+    return book
+
+
+def notebook_of(*cells: str) -> Any:
+    book = nbformat.v4.new_notebook()
+    book.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
+    return book
+
+
+def shown(cell: Any, kind: str = "text/plain") -> str:
+    return "\n".join(output.data.get(kind, "") for output in cell.outputs if "data" in output)
+
+
+@pytest.mark.notebook
+def test_the_quickstart_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AEROSPIKE_HOST", raising=False)
+    book = execute(nbformat.read(QUICKSTART, as_version=4), tmp_path)
+    text = "\n".join(shown(cell) for cell in book.cells if cell.cell_type == "code")
+    assert "demo.flights" in text
+    assert "336,776 scanned" in text
+    assert "origin = 'JFK' AND dep_delay > 60 pushed" in text
+
+
+def test_the_quickstart_is_kept_without_outputs() -> None:
+    book = nbformat.read(QUICKSTART, as_version=4)
+    assert all(cell.outputs == [] and cell.execution_count is None for cell in book.cells if cell.cell_type == "code")
+
+
+@pytest.mark.notebook
+def test_a_saved_notebook_keeps_the_line_without_any_widget(server: Any, tmp_path: Path) -> None:
+    book = execute(
+        notebook_of(
+            f"%load_ext aerospike_magic\n%aerospike connect {server.address}",
+            # Throttled, so that the widget is shown before the query ends.
+            "%%aerosql -o df --rps 40000\nSELECT flight FROM demo.flights WHERE origin = 'JFK'",
+        ),
+        tmp_path,
+    )
+    outputs = book.cells[1].outputs
+    assert [output.output_type for output in outputs] == ["display_data"]
+    assert "336,776 scanned → 111,279 returned · origin = 'JFK' pushed" in outputs[0].data["text/plain"]
+    assert 'role="status"' in outputs[0].data["text/html"]
+    assert "application/vnd.jupyter.widget-view+json" not in outputs[0].data
+
+
+@pytest.mark.notebook
+def test_run_all_stops_at_an_error_and_saves_its_short_form(server: Any, tmp_path: Path) -> None:
+    book = notebook_of(
+        f"%load_ext aerospike_magic\n%aerospike connect {server.address}",
+        "%%aerosql\nSELECT dep_dely FROM demo.flights",
+        "print('not reached')",
+    )
+    with pytest.raises(CellExecutionError):
+        execute(book, tmp_path)
+    # The progress of a query that failed while it was planned is taken away again.
+    *progress, error = book.cells[1].outputs
+    assert all(output.data["text/plain"] == "" for output in progress)
+    assert error.ename == "UnknownNameError"
+    assert "magics.py" not in "\n".join(error.traceback)
+    assert "did you mean dep_delay" in "\n".join(error.traceback)
+    assert book.cells[2].outputs == []
