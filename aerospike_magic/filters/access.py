@@ -31,8 +31,9 @@ from aerospike_magic.schema.types import Column, Kind, SetSchema, Source
 
 # A record found through an index costs about as much as four that a scan reads in passing.
 INDEX_COST = 4.0
-# Shares of an index's entries expected in a range about whose width nothing is known: one bound, two bounds.
-_ONE_BOUND, _TWO_BOUNDS = 1 / 3, 1 / 9
+# Shares of an index's entries expected where the statistics say nothing: a range with one bound, a range with two,
+# an equality. Rather too high: a scan taken by mistake costs less than an index.
+_ONE_BOUND, _TWO_BOUNDS, _EQUAL = 1 / 2, 1 / 4, 1 / 10
 _SHOWN_KEYS = 3
 
 
@@ -279,8 +280,7 @@ def _string_candidate(
 def _estimate_equal(index: IndexStatistics) -> int:
     entries = index.entries or 0
     per_value = index.entries_per_value
-    # Without statistics, as for a range with two bounds: nothing says that the value is rare.
-    return min(entries, round(per_value)) if per_value is not None else round(entries * _TWO_BOUNDS)
+    return min(entries, round(per_value)) if per_value is not None else round(entries * _EQUAL)
 
 
 def _estimate_range(index: IndexStatistics, low: int, high: int) -> int:

@@ -160,7 +160,7 @@ def test_an_index_is_used_only_where_it_beats_the_scan():
     assert isinstance(choose(Compare(">", "n", 5), N), PartitionScan)
     sparse = Index("idx_n", "n", entries=300)
     found = choose(Compare(">", "n", 5), sparse)
-    assert (found.low, found.high, found.estimated_rows) == (6, INT64_MAX, 100)
+    assert (found.low, found.high, found.estimated_rows) == (6, INT64_MAX, 150)
     assert found.describe().startswith("index idx_n: n >= 6")
     assert choose(Compare("<=", "n", 5), sparse).low == INT64_MIN
     assert choose(Compare("<=", "n", 5), sparse).describe().startswith("index idx_n: n <= 5")
