@@ -1,9 +1,11 @@
 """Raw particles to an Arrow array of a column's type: the way of nested and mixed columns.
 
 Plain columns are read by the scan's own kernels. Everything else comes here: each particle is decoded and
-fitted to the column's type; what does not fit becomes NULL, and its row is told. Nothing is ever squeezed:
-an integer fits a double only when it is exactly one, a string fits only when it is UTF-8, a map fits a
-struct only when the struct has all of its keys, and anything at all fits JSON.
+fitted to the column's type; what does not fit becomes NULL, and its row is told. Lists, maps and structs go
+through compiled kernels as soon as these are there; what those leave, and all until then, is done one by one.
+
+Nothing is ever squeezed: an integer fits a double only when it is exactly one, a string fits only when it is
+UTF-8, a map fits a struct only when the struct has all of its keys, and anything at all fits JSON.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import pyarrow as pa
 
 from aerospike_magic.errors import WireError
 from aerospike_magic.schema.json_text import json_text, short_text
+from aerospike_magic.schema.nested import NestedDecoder, kernels_ready, nested_decoder
 from aerospike_magic.schema.type_text import Kind, kind_of
 from aerospike_magic.schema.types import Column
 from aerospike_magic.wire.particle import decode_particle
@@ -42,6 +45,17 @@ def convert_column(
     Returns:
         (array of the column's type, one value a row; ascending rows whose particle did not fit and is NULL).
     """
+    if column.kind >= Kind.LIST and kernels_ready() and NestedDecoder.can_decode(column.type):
+        decoded = nested_decoder(column.type).decode(particle_types, payloads)
+        if decoded is not None:
+            return _settle(column, particle_types, payloads, *decoded)
+    return convert_one_by_one(column, particle_types, payloads)
+
+
+def convert_one_by_one(
+    column: Column, particle_types: npt.NDArray[np.uint8], payloads: pa.Array
+) -> tuple[pa.Array, npt.NDArray[np.int64]]:
+    """Do what `convert_column` does, for any column, in plain Python: the reference for the kernels."""
     fit = fitting(column)
     values: list[Any] = []
     misfits: list[int] = []
@@ -55,6 +69,24 @@ def convert_column(
             values.append(None)
             misfits.append(row)
     return pa.array(values, type=column.type), np.array(misfits, dtype=np.int64)
+
+
+def _settle(
+    column: Column,
+    particle_types: npt.NDArray[np.uint8],
+    payloads: pa.Array,
+    array: pa.Array,
+    left: npt.NDArray[np.int64],
+) -> tuple[pa.Array, npt.NDArray[np.int64]]:
+    """Decide about the rows that the kernels left, and put those that fit in their place."""
+    if not len(left):
+        return array, left
+    others, misfits = convert_one_by_one(column, particle_types[left], payloads.take(pa.array(left)))
+    if len(misfits) == len(left):
+        return array, left
+    order = np.arange(len(array))
+    order[left] = len(array) + np.arange(len(left))
+    return pa.concat_arrays([array, others]).take(pa.array(order)), left[misfits]
 
 
 def fits(column: Column, value: Any) -> bool:

@@ -56,7 +56,7 @@ _ALIASES = {
     "blob": "binary",
     "geo": "geojson",
 }
-_TOKEN = re.compile(r'\s*(?:(?P<word>[A-Za-z_][A-Za-z0-9_]*)|(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<mark>[<>,:]))')
+_TOKEN = re.compile(r'\s*(?:(?P<word>[^\W\d]\w*)|(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<mark>[<>,:]))')
 _KNOWN = "int64, double, string, bool, binary, json, geojson, list<T>, map<string, T>, map<int64, T>, struct<name: T>"
 
 
@@ -114,7 +114,7 @@ def parse_type(text: str) -> tuple[Kind, pa.DataType]:
 
 
 def _field_name(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) else json.dumps(name)
+    return name if re.fullmatch(r"[^\W\d]\w*", name) else json.dumps(name)
 
 
 class _Parser:

@@ -186,7 +186,7 @@ def expected(value, dtype):
     return bytes(value) if isinstance(value, bytes) else value
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.one_of(st.lists(BIN_VALUES, min_size=1, max_size=6), UNIFORM))
 def test_every_sampled_value_is_represented_by_its_column(values):
     column = infer(*values)
