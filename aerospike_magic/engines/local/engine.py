@@ -255,6 +255,10 @@ def _connect(options: QueryOptions, spill_directory: str) -> duckdb.DuckDBPyConn
     return con
 
 
+def _are_distinct(names: Sequence[str]) -> bool:
+    return len({name.lower() for name in names}) == len(names)
+
+
 def _filters(statement: Statement, tables: Tables, bound: BoundSql, options: QueryOptions) -> dict[str, Predicate]:
     if statement.tree is None or not tables.sets or not options.push_down:
         return {}
