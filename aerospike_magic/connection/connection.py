@@ -291,7 +291,10 @@ class Connection:
         Raises:
             SchemaError: there is no such namespace or set (the hint has near matches).
         """
-        table = self.split_name(name)
+        with self._lock:
+            # A full name that is known needs no question to the cluster.
+            known = next((schema for schema in self._schemas.values() if schema.name == name), None)
+        table = self.split_name(name) if known is None or refresh else (known.namespace, known.set_name)
         with self._lock:
             known = self._schemas.get(table)
         if known is not None and not refresh:
