@@ -78,6 +78,18 @@ def test_describe_and_summarize(rows):
     assert len(rows("SUMMARIZE demo.airports")) == 2
 
 
+def test_bins_that_differ_in_case_are_two_columns(rows, catalog):
+    catalog.tables["demo", "cases"] = pa.table({"name": ["x"], "Name": ["y"]})
+    assert rows("SELECT * FROM demo.cases WHERE name = 'x' AND Name_1 = 'y'") == [("x", "y")]
+
+
+def test_sets_that_differ_in_case_are_refused_in_one_statement(rows, catalog):
+    catalog.tables["demo", "FLIGHTS"] = airports()
+    assert len(rows("SELECT * FROM demo.FLIGHTS")) == 4
+    with pytest.raises(QueryError, match="differ only in case"):
+        rows("SELECT count(*) FROM demo.flights, demo.FLIGHTS")
+
+
 # ------------------------------------------------------------------------------- metadata columns
 
 
@@ -175,6 +187,8 @@ def test_parameters(rows):
     ) == [(2,)]
     assert rows("SELECT count(*) FROM demo.airports WHERE faa NOT IN :l", {"l": []}) == [(4,)]
     assert rows("SELECT {{c!i}} FROM {{t!t}} LIMIT 1", {"c": "faa", "t": "demo.airports"}) == [("JFK",)]
+    assert len(rows("SELECT * FROM demo.flights LIMIT :n", {"n": 3})) == 3
+    assert rows("SELECT count(*) FROM demo.flights WHERE number = ANY(:l)", {"l": [1, 2]}) == [(2,)]
     assert rows("SELECT :a, :b::int, ':c'", {"a": None, "b": "5"}) == [(None, 5, ":c")]
     with pytest.raises(ParameterError):
         rows("SELECT :missing", {})
@@ -276,6 +290,9 @@ def test_one_statement_at_a_time(rows):
         ("SELECT 1 FROM demo.flihgts", UnknownNameError, "has no set flihgts", "demo.flights?", "demo.fli"),
         ("SELECT 1 FROM airprots", UnknownNameError, "no set", "demo.airports?", "airprots"),
         ("SELECT nofun(1)", QueryError, "no function nofun", "", "nofun"),
+        ("SELECT cout(1)", QueryError, "no function cout", "count?", "cout"),
+        ("SELECT 'é日本', 1 thn 2 FROM demo.flights", QueryError, "syntax error", "", "2"),
+        ("SELECT " + "1, " * 200 + "2 3 FROM demo.flights", QueryError, "syntax error", "", "3"),
         ("SELECT {{p}}, origin::int FROM demo.flights", QueryError, "Could not convert", "", "::int"),
     ],
 )

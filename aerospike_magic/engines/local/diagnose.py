@@ -8,6 +8,7 @@ token is looked for in the statement, and near matches in what the cluster has.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,7 @@ _NO_COLUMN = re.compile(r'Referenced column "(.+?)" (?:not found|was not found)'
 _NO_FIELD = re.compile(r'(?:Values list|Table) "(.+?)" does not have a column named "(.+?)"')
 _NO_FUNCTION = re.compile(r"Function with name (\S+) does not exist")
 _SUGGESTION = re.compile(r"^(?:Did you mean|Candidate bindings:) (.*)$", re.MULTILINE)
+_SUGGESTED_NAME = re.compile(r'^Did you mean "(.+?)"', re.MULTILINE)
 _MAX_LISTED = 12
 
 
@@ -56,17 +58,24 @@ def query_error(error: BaseException, context: Context) -> QueryError:
             return explain(found, text, context)
     position = caret_position(message, context.bound.text)
     if found := _NO_FUNCTION.search(text):
-        place = _original(position, context)
-        if place is None:
-            place = context.position_of(found[1])
-        return QueryError(
-            f"there is no function {found[1]}", hint=_suggestion(text), sql=context.bound.original, position=place
-        )
+        return _no_function(found[1], text, position, context)
     return QueryError(
         _first_line(text),
         hint=_suggestion(text),
         sql=context.bound.original,
         position=_original(position, context),
+    )
+
+
+def _no_function(name: str, text: str, position: int | None, context: Context) -> QueryError:
+    suggested = _SUGGESTED_NAME.search(text)
+    place = _original(position, context)
+    return QueryError(
+        f"there is no function {name}",
+        # DuckDB suggests something however far it is.
+        hint=_near(near_matches(name, [suggested[1]]) if suggested else [], ""),
+        sql=context.bound.original,
+        position=context.position_of(name) if place is None else place,
     )
 
 
@@ -84,8 +93,17 @@ def caret_position(message: str, sql: str) -> int | None:
     for i in (number - 1, *range(len(lines))):
         if 0 <= i < len(lines) and (at := lines[i].find(core)) >= 0:
             start = sum(len(line) + 1 for line in lines[:i])
-            return min(start + at + max(0, column), len(sql))
+            return min(start + at + _characters(core, column), len(sql))
     return None
+
+
+def _characters(line: str, width: int) -> int:
+    """Return how many characters of a line fill that many columns of a terminal, in which DuckDB counts."""
+    for i, char in enumerate(line):
+        if width <= 0:
+            return i
+        width -= 0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
+    return len(line)
 
 
 def _original(position: int | None, context: Context) -> int | None:

@@ -182,7 +182,7 @@ class LocalResult(QueryResult):
         self._options = options
         self._estimate = estimate
         self._is_closed = False
-        self._stop_when_forgotten = weakref.finalize(self, execution.stop)
+        self._stop_when_forgotten = weakref.finalize(self, execution.join)
 
     @property
     def schema(self) -> pa.Schema:

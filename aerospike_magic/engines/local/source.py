@@ -209,8 +209,11 @@ class SetDataset(pyarrow.dataset.Dataset):
 
 
 def exposed_schema(schema: SetSchema, metadata: Sequence[str]) -> pa.Schema:
-    """Return the columns of ``SELECT *``, then the metadata columns in `metadata` that are not among them."""
-    selected = schema.arrow
+    """Return the columns of ``SELECT *``, then the metadata columns in `metadata` that are not among them.
+
+    A set in which the sample saw neither keys nor bins has all its metadata columns: a table needs one.
+    """
+    selected = schema.arrow if len(schema.arrow) else schema.full_arrow
     extra = [field for field in schema.full_arrow if field.name in metadata and field.name not in selected.names]
     return pa.schema([*selected, *extra])
 
