@@ -13,6 +13,7 @@ from aerospike_magic.connection import Connection
 from aerospike_magic.scan.decode import AnswerDecoder, ResumePoints
 from aerospike_magic.scan.plan import ScanPlan
 from aerospike_magic.schema.infer import SampleRecord
+from aerospike_magic.schema.types import KEY_NAME, Kind
 from aerospike_magic.wire.message import Field, FieldType, Message, Op, OpType, encode_message_proto
 from aerospike_magic.wire.particle import encode_particle
 
@@ -37,13 +38,16 @@ def read_keys(connection: Connection, plan: ScanPlan, keys: Sequence[Key], decod
     """
     unique = list(dict.fromkeys(keys))
     resume = ResumePoints()
+    as_text = plan.schema.column(KEY_NAME).kind is Kind.STRING
     for start in range(0, len(unique), _KEYS_PER_BATCH):
         batch = unique[start : start + _KEYS_PER_BATCH]
         records = connection.get_many(plan.namespace, plan.set_name, batch, bins=plan.bins)
         decoder.begin_answer()
         for key, record in zip(batch, records, strict=True):
             if record is not None:
-                _feed(decoder, resume, encode_message_proto(_message(key, record)))
+                # Where no key was stored to tell its type, the column is text, whatever the key is.
+                shown = str(key) if as_text and isinstance(key, int) else key
+                _feed(decoder, resume, encode_message_proto(_message(shown, record)))
         yield len(batch)
 
 

@@ -139,6 +139,9 @@ class Worker(threading.Thread):
                 if self._stopping.is_set() or not _is_passing(error):
                     raise
                 self._drop_socket(group.node)
+                if scan_pass.on_omitted is not None:
+                    # Records passed over before the cut lie behind the resume points: nobody would count them.
+                    scan_pass.on_omitted(group.partitions)
                 scan_pass.tracker.fail(group, error, self.decoder.n_records > before)
             finally:
                 self.group = self.job = None

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from aerospike_magic.schema.json_text import short_text
+from aerospike_magic.schema.key_probe import KeyProbe
 from aerospike_magic.schema.shape import Shape
 from aerospike_magic.schema.types import (
     KEY_NAME,
@@ -72,12 +73,15 @@ def infer_schema(
     """
     bins: dict[str, _BinSample] = {}
     keys = _BinSample()
+    probe = KeyProbe(set_name)
     widest: tuple[str, ...] = ()
     n_records = 0
     for record in records:
         n_records += 1
         if record.key is not None:
             keys.add(record.key)
+        else:
+            probe.add(record.digest, record.bins)
         if len(record.bins) > len(widest):
             widest = tuple(record.bins)
         for name, value in record.bins.items():
@@ -87,7 +91,7 @@ def infer_schema(
             sample.add(value)
     first = {name: at for at, name in enumerate(widest)}
     order = sorted(bins, key=lambda name: (first.get(name, len(first)), -bins[name].records, name))
-    metadata = metadata_columns(keys.key_column(n_records))
+    metadata = metadata_columns(keys.key_column(n_records) or probe.column())
     columns = [bins[name].column(name, n_records) for name in order if name not in METADATA_NAMES]
     return SetSchema(
         namespace,

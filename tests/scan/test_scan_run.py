@@ -310,6 +310,17 @@ class FlakyConnection:
             return CutSocket(connected, self._first)
 
 
+def test_a_record_passed_over_before_a_cut_is_not_lost(connection: Connection, table: str) -> None:
+    schema = connection.schema(f"test.{table}", sample_records=100_000)
+    known = SetSchema("test", table, tuple(c for c in schema.columns if c.name == "half" or not c.is_bin))
+    for step in (53, 131, 1009):
+        flaky: Any = FlakyConnection(connection, cuts=60, step=step)
+        result, _ = read(flaky, known, columns=["half", "__digest"])
+        assert result.num_rows == N
+        assert result["half"].null_count == N // 2
+        assert len(set(result["__digest"].to_pylist())) == N
+
+
 @pytest.mark.parametrize("columns", [None, ["seldom", "id"], ["seldom"]])
 def test_no_row_is_lost_or_doubled_when_connections_are_cut(
     connection: Connection, table: str, columns: list[str] | None
