@@ -24,7 +24,8 @@ from aerospike_magic.connection.settings import ConnectionSettings, resolve_sett
 from aerospike_magic.connection.sockets import SocketOpener
 from aerospike_magic.errors import AerospikeMagicError, ConnectError, ServerError
 from aerospike_magic.schema.infer import SampleRecord, infer_schema
-from aerospike_magic.schema.types import SetSchema
+from aerospike_magic.schema.nested import kernels_ready
+from aerospike_magic.schema.types import Kind, SetSchema
 from aerospike_magic.wire.info import parse_info_failure
 
 DEFAULT_SAMPLE_RECORDS = 5_000
@@ -300,6 +301,8 @@ class Connection:
         if known is not None and not refresh:
             return known
         inferred = self._sample(*table, max(1, sample_records))
+        if any(column.kind >= Kind.LIST for column in inferred.columns):
+            kernels_ready()  # starts compiling what a scan of nested bins will need
         with self._lock:
             self._schemas[table] = inferred
         return inferred
