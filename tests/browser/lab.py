@@ -55,12 +55,13 @@ class Lab:
             *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"),
             *(f"--port={self._port}", f"--IdentityProvider.token={self._token}", f"--notebook-dir={self.folder}"),
         ]
-        self._process = subprocess.Popen(
-            command,
-            env={**os.environ, **places, **self._environment},
-            stdout=subprocess.DEVNULL,
-            stderr=(self.folder / "jupyterlab.log").open("wb"),
-        )
+        with (self.folder / "jupyterlab.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                command,
+                env={**os.environ, **places, **self._environment},
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+            )
         self._wait()
         return self
 
