@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import socket
 import struct
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from aerospike_magic.devserver.evaluate import Expression
 from aerospike_magic.devserver.instructions import ExpressionError
 from aerospike_magic.devserver.node import Node
+from aerospike_magic.devserver.plain_batch import find_plain_batch, put_plain_batch
 from aerospike_magic.devserver.query import QueryRunner
 from aerospike_magic.devserver.records import Answer, Command, Filter, Refused, run_command
 from aerospike_magic.errors import WireError
@@ -108,27 +110,39 @@ class CommandRunner:
 
     def _run_batch(self, message: Message) -> None:
         self._node.counters.batches += 1
+        field = message.field(FieldType.BATCH)
+        plain = None
+        if field is not None and message.field(FieldType.FILTER_EXPRESSION) is None:
+            plain = find_plain_batch(field)
+        namespace = self._node.namespaces.get(plain.namespace) if plain is not None else None
+        if plain is not None and namespace is not None:
+            answers, left = put_plain_batch(namespace, plain)
+            self._node.counters.writes += plain.n_rows - len(left)
+            self._answer_rows(left, None, answers)
+            return
         try:
             request = decode_batch_request(message)
             matches = compile_filter(request.filter_expression)
         except WireError as error:
             log.warning("refused a batch of %s: %s", self._client, error)
             self._refuse(ResultCode.PARAMETER, last=True)
-            return
         except Refused as refused:
             self._refuse(refused.code, last=True)
-            return
-        parts: list[bytes] = []
-        size = 0
-        for row in request.rows:
+        else:
+            self._answer_rows(request.rows, matches, b"")
+
+    def _answer_rows(self, rows: Sequence[BatchRow], matches: Filter | None, answered: bytes) -> None:
+        parts, size = [answered], len(answered)
+        for row in rows:
             parts.append(encode_answer(self._record_answer(row, row.digest, matches), row.index))
             size += len(parts[-1])
             if size > _BATCH_CHUNK:
                 self._socket.sendall(encode_proto(ProtoType.MESSAGE, b"".join(parts)))
                 parts, size = [], 0
-        if parts:
-            self._socket.sendall(encode_proto(ProtoType.MESSAGE, b"".join(parts)))
-        self._socket.sendall(encode_proto(ProtoType.MESSAGE, encode_batch_last()))
+        last = encode_proto(ProtoType.MESSAGE, encode_batch_last())
+        if size:
+            last = encode_proto(ProtoType.MESSAGE, b"".join(parts)) + last
+        self._socket.sendall(last)
 
     def _refuse(self, code: int, *, last: bool = False) -> None:
         message = Message(info3=int(Info3.LAST) if last else 0, result_code=code)

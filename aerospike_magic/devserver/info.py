@@ -12,9 +12,10 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from aerospike_magic.devserver import configuration
+from aerospike_magic.devserver.directory import N_PARTITIONS
 from aerospike_magic.devserver.node import BUILD, Node
 from aerospike_magic.devserver.sindex import KINDS, TYPES, SecondaryIndex
-from aerospike_magic.devserver.store import N_PARTITIONS, Namespace, SetState, now_s
+from aerospike_magic.devserver.store import Namespace, SetState, now_s
 from aerospike_magic.wire.info import parse_info_pairs
 
 log = logging.getLogger(__name__)

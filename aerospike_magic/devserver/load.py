@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from aerospike_magic.devserver.directory import N_PARTITIONS
 from aerospike_magic.devserver.kernels.index import digest_words
 from aerospike_magic.devserver.kernels.load import fill_records, size_records
 from aerospike_magic.devserver.kernels.ripemd import digest_keys
-from aerospike_magic.devserver.store import N_PARTITIONS, Namespace, now_ms
+from aerospike_magic.devserver.store import Namespace, now_ms
 from aerospike_magic.errors import DevServerError
 from aerospike_magic.wire.particle_type import ParticleType
 
@@ -178,12 +179,13 @@ def _insert(namespace: Namespace, digests: Bytes, order: Ints, offsets: Ints) ->
     ends = np.searchsorted(ids, np.arange(N_PARTITIONS), "right")
     start = 0
     with namespace.lock:
-        for partition, end in zip(namespace.partitions, ends.tolist(), strict=True):
+        directory = namespace.directory
+        directory.make_room(len(offsets) + namespace.objects)
+        for partition, end in enumerate(ends.tolist()):
             if end > start:
                 added = offsets[start:end]
-                if partition.count:
-                    added = _merge(namespace, partition.offsets[: partition.count], added)
-                partition.offsets, partition.count = added.copy(), len(added)
+                old = directory.offsets(partition)
+                directory.replace(partition, _merge(namespace, old, added) if len(old) else added)
             start = end
 
 

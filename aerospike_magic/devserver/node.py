@@ -12,9 +12,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from aerospike_magic.devserver.directory import N_PARTITIONS
 from aerospike_magic.devserver.jobs import QueryJobs
 from aerospike_magic.devserver.sindex import Indexes
-from aerospike_magic.devserver.store import N_PARTITIONS, Namespace, now_ms
+from aerospike_magic.devserver.store import Namespace, now_ms
 
 BUILD = "8.0.0.9"
 """The server version whose behaviour this server follows; clients choose their features by it."""

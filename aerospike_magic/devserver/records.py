@@ -22,6 +22,14 @@ MAX_BIN_NAME = 15
 TTL_NEVER = 0xFFFFFFFF
 TTL_KEEP = 0xFFFFFFFE
 
+# Plain integers: an IntFlag costs a microsecond at each test, and these are tested for every record.
+_READ, _GET_ALL, _GET_NO_BINS = int(Info1.READ), int(Info1.GET_ALL), int(Info1.GET_NO_BINS)
+_WRITE, _DELETE, _DURABLE_DELETE = int(Info2.WRITE), int(Info2.DELETE), int(Info2.DURABLE_DELETE)
+_GENERATION, _GENERATION_GT = int(Info2.GENERATION), int(Info2.GENERATION_GT)
+_CREATE_ONLY, _RESPOND_ALL = int(Info2.CREATE_ONLY), int(Info2.RESPOND_ALL_OPS)
+_REPLACES = int(Info3.CREATE_OR_REPLACE | Info3.REPLACE_ONLY)
+_MUST_EXIST = int(Info3.UPDATE_ONLY | Info3.REPLACE_ONLY)
+
 Filter = Callable[[Record], bool]
 _I64 = struct.Struct(">q")
 _F64 = struct.Struct(">d")
@@ -80,9 +88,9 @@ def run_command(namespace: Namespace, command: Command) -> Answer:
         offset = namespace.find(command.digest)
         record = namespace.record(offset) if offset >= 0 else None
         try:
-            if not command.info2 & Info2.WRITE:
+            if not command.info2 & _WRITE:
                 return _read(command, record)
-            if command.info2 & Info2.DELETE:
+            if command.info2 & _DELETE:
                 return _delete(namespace, command, record)
             return _write(namespace, command, record)
         except Refused as refused:
@@ -95,9 +103,9 @@ def _read(command: Command, record: Record | None) -> Answer:
     if record is None:
         return Answer(ResultCode.NOT_FOUND)
     _check_filter(command, record)
-    if command.info1 & Info1.GET_NO_BINS:
+    if command.info1 & _GET_NO_BINS:
         return Answer(0, record.generation, record.void_time)
-    if command.info1 & Info1.GET_ALL:
+    if command.info1 & _GET_ALL:
         ops = [encode_op(OpType.READ, name, *particle) for name, particle in record.bins.items()]
     else:
         if not command.ops:
@@ -115,7 +123,7 @@ def _answer_read(command: Command, record: Record, op: Op, ops: list[bytes]) -> 
     found = record.bins.get(name)
     if found is not None:
         ops.append(encode_op(OpType.READ, name, *found))
-    elif command.info2 & Info2.RESPOND_ALL_OPS:
+    elif command.info2 & _RESPOND_ALL:
         ops.append(encode_op(OpType.READ, name, 0, b""))
 
 
@@ -124,7 +132,7 @@ def _delete(namespace: Namespace, command: Command, record: Record | None) -> An
         return Answer(ResultCode.NOT_FOUND)
     _check_generation(command, record)
     _check_filter(command, record)
-    if command.info2 & Info2.DURABLE_DELETE:
+    if command.info2 & _DURABLE_DELETE:
         raise Refused(ResultCode.ENTERPRISE_ONLY)
     namespace.remove(command.digest)
     return Answer(0)
@@ -132,7 +140,7 @@ def _delete(namespace: Namespace, command: Command, record: Record | None) -> An
 
 def _write(namespace: Namespace, command: Command, record: Record | None) -> Answer:
     _check_write(command, record)
-    replaces = bool(command.info3 & (Info3.CREATE_OR_REPLACE | Info3.REPLACE_ONLY))
+    replaces = bool(command.info3 & _REPLACES)
     bins: dict[bytes, Bin] = {} if record is None or replaces else dict(record.bins)
     answered: list[bytes] = []
     for op in command.ops:
@@ -162,15 +170,15 @@ def _write(namespace: Namespace, command: Command, record: Record | None) -> Ans
 def _check_write(command: Command, record: Record | None) -> None:
     if not command.ops:
         raise Refused(ResultCode.PARAMETER)
-    replaces = command.info3 & (Info3.CREATE_OR_REPLACE | Info3.REPLACE_ONLY)
-    must_exist = bool(command.info3 & (Info3.UPDATE_ONLY | Info3.REPLACE_ONLY))
+    replaces = command.info3 & _REPLACES
+    must_exist = bool(command.info3 & _MUST_EXIST)
     for op in command.ops:
         if op.type == OpType.TOUCH:
             must_exist = True
         if len(op.name.encode()) > MAX_BIN_NAME:
             raise Refused(ResultCode.BIN_NAME)
         if op.type == OpType.READ:
-            if not command.info1 & Info1.READ:
+            if not command.info1 & _READ:
                 raise Refused(ResultCode.PARAMETER)
         elif op.type not in _WRITES:
             raise _unsupported(op)
@@ -179,10 +187,10 @@ def _check_write(command: Command, record: Record | None) -> None:
     if record is None:
         if must_exist:
             raise Refused(ResultCode.NOT_FOUND)
-        if command.info2 & Info2.GENERATION and command.generation != 0:
+        if command.info2 & _GENERATION and command.generation != 0:
             raise Refused(ResultCode.GENERATION)
         return
-    if command.info2 & Info2.CREATE_ONLY:
+    if command.info2 & _CREATE_ONLY:
         raise Refused(ResultCode.RECORD_EXISTS)
     _check_generation(command, record)
     _check_filter(command, record)
@@ -191,9 +199,9 @@ def _check_write(command: Command, record: Record | None) -> None:
 
 
 def _check_generation(command: Command, record: Record) -> None:
-    if command.info2 & Info2.GENERATION and command.generation != record.generation:
+    if command.info2 & _GENERATION and command.generation != record.generation:
         raise Refused(ResultCode.GENERATION)
-    if command.info2 & Info2.GENERATION_GT and command.generation <= record.generation:
+    if command.info2 & _GENERATION_GT and command.generation <= record.generation:
         raise Refused(ResultCode.GENERATION)
 
 
@@ -204,7 +212,7 @@ def _check_filter(command: Command, record: Record) -> None:
 
 def _apply(command: Command, bins: dict[bytes, Bin], op: Op, answered: list[bytes]) -> None:
     name = op.name.encode()
-    respond_all = bool(command.info2 & Info2.RESPOND_ALL_OPS)
+    respond_all = bool(command.info2 & _RESPOND_ALL)
     if op.type == OpType.TOUCH:
         return
     if op.type == OpType.READ:

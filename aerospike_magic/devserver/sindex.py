@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from aerospike_magic.devserver.arena import Arena
+from aerospike_magic.devserver.directory import N_PARTITIONS
 from aerospike_magic.devserver.kernels.collect import collect_values, order_keys
-from aerospike_magic.devserver.store import N_PARTITIONS, Namespace, concatenate
+from aerospike_magic.devserver.store import Namespace, concatenate
 from aerospike_magic.wire.particle_type import ParticleType
 from aerospike_magic.wire.query import IndexRange, IndexType
 

@@ -11,16 +11,16 @@ import struct
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from aerospike_magic.devserver.arena import Arena
+from aerospike_magic.devserver.directory import N_PARTITIONS, Directory
 from aerospike_magic.devserver.kernels import layout
-from aerospike_magic.devserver.kernels.index import find_digest
+from aerospike_magic.devserver.kernels.write import copy_live
 
-N_PARTITIONS = 4096
 EPOCH_S = 1_262_304_000
 """2010-01-01 UTC in Unix time: the server's times count from here."""
 
@@ -31,6 +31,7 @@ _PRIVATE = struct.Struct("=IIQIHH")
 _MESSAGE = struct.Struct(">BBBBBBIIIHH")
 _U32 = struct.Struct(">I")
 _COMPACT_FROM = 64 << 20
+"""Bytes of garbage from which moving the rest is worth it."""
 
 
 def now_ms() -> int:
@@ -78,29 +79,6 @@ class Record:
     size: int = 0
 
 
-@dataclass(slots=True)
-class Partition:
-    """The offsets of a partition's records, in order of digest."""
-
-    offsets: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    count: int = 0
-
-    def insert(self, position: int, offset: int) -> None:
-        """Put a new record's offset at its place."""
-        if self.count == len(self.offsets):
-            grown = np.empty(max(8, self.count + self.count // 4), np.int64)
-            grown[: self.count] = self.offsets[: self.count]
-            self.offsets = grown
-        self.offsets[position + 1 : self.count + 1] = self.offsets[position : self.count].copy()
-        self.offsets[position] = offset
-        self.count += 1
-
-    def remove(self, position: int) -> None:
-        """Drop the offset at a place."""
-        self.offsets[position : self.count - 1] = self.offsets[position + 1 : self.count].copy()
-        self.count -= 1
-
-
 class Namespace:
     """The records of one namespace.
 
@@ -113,12 +91,12 @@ class Namespace:
         self.lock = threading.RLock()
         self.arena = Arena()
         self.garbage = 0
-        self.partitions = [Partition() for _ in range(N_PARTITIONS)]
         self.sets: list[SetState] = [SetState("", 0)]
         self._set_ids = {"": 0}
         ns = name.encode()
         self._namespace_field = _field(0, ns)
         self.digest_at = layout.FIELDS_AT + len(self._namespace_field) + 5
+        self.directory = Directory(self.digest_at)
 
     # -- sets --
 
@@ -147,11 +125,11 @@ class Namespace:
     def find(self, digest: bytes) -> int:
         """Return a live record's offset, -1 if there is none; expired records are removed on the way."""
         with self.lock:
-            partition = self.partitions[partition_of(digest)]
-            position = self._position(partition, digest)
+            partition = partition_of(digest)
+            position = self.directory.find(self.arena.bytes, partition, digest)
             if position < 0:
                 return -1
-            offset = int(partition.offsets[position])
+            offset = int(self.directory.offsets(partition)[position])
             void_time = self.u32(offset + layout.VOID_TIME_AT)
             if void_time and void_time <= now_s():
                 self._drop(partition, position)
@@ -165,14 +143,17 @@ class Namespace:
         with self.lock:
             offset = self.arena.allocate(len(data))
             self.arena.bytes[offset : offset + len(data)] = np.frombuffer(data, np.uint8)
-            partition = self.partitions[partition_of(record.digest)]
-            position = self._position(partition, record.digest)
+            partition = partition_of(record.digest)
+            position = self.directory.find(self.arena.bytes, partition, record.digest)
             if position >= 0:
-                self._forget(int(partition.offsets[position]))
-                partition.offsets[position] = offset
+                offsets = self.directory.offsets(partition)
+                self._forget(int(offsets[position]))
+                offsets[position] = offset
             else:
-                partition.insert(-1 - position, offset)
+                self.directory.insert(partition, -1 - position, offset)
             self.count_record(state, 1, len(data))
+            if self.compact_if_needed():
+                return self.find(record.digest)
             return offset
 
     def remove(self, digest: bytes) -> bool:
@@ -180,17 +161,14 @@ class Namespace:
         with self.lock:
             if self.find(digest) < 0:
                 return False
-            partition = self.partitions[partition_of(digest)]
-            self._drop(partition, self._position(partition, digest))
+            partition = partition_of(digest)
+            self._drop(partition, self.directory.find(self.arena.bytes, partition, digest))
+            self.compact_if_needed()
             return True
 
-    def _position(self, partition: Partition, digest: bytes) -> int:
-        wanted = np.frombuffer(digest, np.uint8)
-        return int(find_digest(self.arena.bytes, partition.offsets, partition.count, self.digest_at, wanted))
-
-    def _drop(self, partition: Partition, position: int) -> None:
-        self._forget(int(partition.offsets[position]))
-        partition.remove(position)
+    def _drop(self, partition: int, position: int) -> None:
+        self._forget(int(self.directory.offsets(partition)[position]))
+        self.directory.remove(partition, position)
 
     def _forget(self, offset: int) -> None:
         size = int(self.arena.words32[offset >> 2])
@@ -208,12 +186,11 @@ class Namespace:
     def snapshot(self, partition: int, after: bytes | None = None) -> npt.NDArray[np.int64]:
         """Copy a partition's record offsets, in order of digest, from behind the digest `after`."""
         with self.lock:
-            state = self.partitions[partition]
             start = 0
             if after is not None:
-                position = self._position(state, after)
+                position = self.directory.find(self.arena.bytes, partition, after)
                 start = position + 1 if position >= 0 else -1 - position
-            return state.offsets[start : state.count].copy()
+            return self.directory.offsets(partition)[start:].copy()
 
     def truncate(self, set_name: str | None) -> None:
         """Remove every record of a set, or with None of the namespace."""
@@ -222,20 +199,34 @@ class Namespace:
             if set_name is not None and wanted is None:
                 return
             words16 = self.arena.words16
-            for partition in self.partitions:
-                offsets = partition.offsets[: partition.count]
-                if wanted is None:
-                    kept = offsets[:0].copy()
-                else:
-                    kept = offsets[words16[(offsets >> 1) + 10] != wanted.set_id]
-                partition.offsets, partition.count = kept, len(kept)
+            for partition in range(N_PARTITIONS):
+                offsets = self.directory.offsets(partition)
+                gone = -1 if wanted is None else wanted.set_id
+                kept = offsets[(words16[(offsets >> 1) + 10] != gone) & (gone >= 0)]
+                if len(kept) != len(offsets):
+                    self.directory.replace(partition, kept)
             for state in self.sets if wanted is None else [wanted]:
                 self.garbage += state.used_bytes
                 state.objects = state.used_bytes = 0
                 state.truncated_ms = now_ms()
                 state.changes += 1
-            if not self.objects:
-                self.arena, self.garbage = Arena(), 0
+            self.compact_if_needed()
+
+    def compact_if_needed(self) -> bool:
+        """Move the live records to a new arena when most of the old one is garbage; True if that was done.
+
+        Queries that run keep the old arena until they end.
+        """
+        with self.lock:
+            if self.garbage < _COMPACT_FROM or 2 * self.garbage < self.arena.used:
+                return False
+            old, directory = self.arena, self.directory
+            compacted = Arena()
+            compacted.used = copy_live(
+                old.bytes, old.words32, directory.pool, directory.starts, directory.counts, compacted.bytes
+            )
+            self.arena, self.garbage = compacted, 0
+            return True
 
     # -- bytes --
 

@@ -1,0 +1,131 @@
+"""The fast path of batch writes: new records of one set, put by a kernel.
+
+Everything that needs thought (a record that exists, a policy, a filter, another operation) goes the careful way through
+`records`; the two give the same answers.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from aerospike_magic.devserver.kernels.write import ROW_HEAD, plain_row_end, write_rows
+from aerospike_magic.devserver.store import Namespace, now_ms
+from aerospike_magic.wire.batch import BatchRow
+from aerospike_magic.wire.message import FieldType, decode_fields, decode_ops
+
+_ROW = struct.Struct(">I20sBBBBHIHH")
+_COUNT = struct.Struct(">IB")
+_U32 = struct.Struct(">I")
+_RECORD_EXTRA = 48
+"""How much larger a record can be than its row."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlainBatch:
+    """A batch that consists of plain writes into one set.
+
+    Attributes:
+        namespace: the namespace's name.
+        set_name: the set's name.
+        head: both fields as the rows have them.
+        n_rows: how many rows.
+        data: the batch field.
+    """
+
+    namespace: str
+    set_name: str
+    head: npt.NDArray[np.uint8]
+    n_rows: int
+    data: npt.NDArray[np.uint8]
+
+
+def find_plain_batch(field: bytes) -> PlainBatch | None:
+    """Look whether a batch field is nothing but plain writes; None if not."""
+    if len(field) < _COUNT.size + ROW_HEAD + 10:
+        return None
+    n_rows, _ = _COUNT.unpack_from(field)
+    names = []
+    at = _COUNT.size + ROW_HEAD
+    for kind in (FieldType.NAMESPACE, FieldType.SET):
+        if at + 5 > len(field):
+            return None
+        size = _U32.unpack_from(field, at)[0]
+        end = at + 4 + size
+        if field[at + 4] != kind or size < 2 or end > len(field):
+            return None
+        names.append(field[at + 5 : end])
+        at = end
+    data = np.frombuffer(field, np.uint8)
+    head = data[_COUNT.size + ROW_HEAD : at]
+    place = _COUNT.size
+    if n_rows * ROW_HEAD > len(field):
+        return None
+    for _ in range(n_rows):
+        place = plain_row_end(data, place, head, len(head))
+        if place < 0:
+            return None
+    if place != len(field):
+        return None
+    try:
+        return PlainBatch(names[0].decode(), names[1].decode(), head, n_rows, data)
+    except UnicodeDecodeError:
+        return None
+
+
+def put_plain_batch(namespace: Namespace, batch: PlainBatch) -> tuple[bytes, list[BatchRow]]:
+    """Put the rows whose records do not exist.
+
+    Args:
+        namespace: where.
+        batch: what.
+
+    Returns:
+        the answers of the rows that were put, and the rows that are left to do.
+    """
+    state = namespace.set_state(batch.set_name)
+    out = np.empty(len(batch.data), np.uint8)
+    existing = np.empty(batch.n_rows, np.int64)
+    with namespace.lock:
+        arena, directory = namespace.arena, namespace.directory
+        bound = (len(batch.data) + _RECORD_EXTRA * batch.n_rows + 7) & ~7
+        start = arena.allocate(bound)
+        directory.make_room(batch.n_rows * (2 * int(directory.counts.max()) + 4))
+        end, out_size, n_put, n_existing = write_rows(
+            batch.data,
+            _COUNT.size,
+            batch.n_rows,
+            batch.head,
+            state.set_id,
+            now_ms(),
+            namespace.digest_at,
+            arena.bytes,
+            arena.words16,
+            arena.words32,
+            arena.words64,
+            start,
+            directory.pool,
+            directory.starts,
+            directory.counts,
+            directory.capacities,
+            directory.used,
+            out,
+            existing,
+        )
+        # Nobody else could allocate meanwhile: give back what was not needed.
+        arena.used = end
+        if n_put:
+            namespace.count_record(state, n_put, end - start)
+    rows = [_row(batch, int(at)) for at in existing[:n_existing]]
+    return out[:out_size].tobytes(), rows
+
+
+def _row(batch: PlainBatch, at: int) -> BatchRow:
+    view = memoryview(batch.data)  # type: ignore[arg-type]
+    index, digest, flags, info1, info2, info3, generation, ttl, n_fields, n_ops = _ROW.unpack_from(view, at)
+    fields, end = decode_fields(view, at + ROW_HEAD, n_fields)
+    ops, _ = decode_ops(view, end, n_ops)
+    return BatchRow(index, digest, flags, info1, info2, info3, 0, generation, ttl, fields, ops)
