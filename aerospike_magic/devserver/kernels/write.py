@@ -239,7 +239,7 @@ def write_rows(
                 out[out_at + 6] = 0
                 out[out_at + 7] = name_size
                 copy_bytes(data, q + 8, out, out_at + 8, name_size)
-                out_at += 8 + name_size
+                out_at = int(out_at + 8 + name_size)
                 q += 4 + read_u32(data, q)
         arena_at = int(arena_at + size)
         n_put += 1
