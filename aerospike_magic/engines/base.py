@@ -192,8 +192,11 @@ class QueryResult(ABC):
         return pa.Table.from_batches(taken, schema)
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return all rows as a DataFrame that has lost nothing; see `frames.table_to_pandas` for its dtypes."""
-        return frames.table_to_pandas(self.to_arrow())
+        """Return all rows as a DataFrame that has lost nothing; see `frames` for its dtypes."""
+        table = self.to_arrow()
+        names, columns = table.column_names, table.columns
+        del table
+        return frames.columns_to_pandas(names, columns)
 
     def to_polars(self) -> pl.DataFrame:
         """Return all rows as a polars DataFrame."""

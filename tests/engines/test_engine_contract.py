@@ -47,7 +47,7 @@ def loaded(server, client):
     for i in range(N_TRIPS):
         client.put(("test", "eng_trips", i), trip(i), policy={"key": 1})
     for i, name in enumerate(["Ada", "Bo", "Cy", "Di"]):
-        client.put(("test", "eng_shops", i), {"id": i, "name": name})
+        client.put(("test", "eng_shops", i), {"id": i, "name": name, "at": {"x": i, "y": -i}, "days": [i, i + 1]})
     yield server
     for name in SETS:
         client.truncate("test", name, 0)
@@ -110,6 +110,10 @@ def test_joins_and_windows(engine):
     sql = """SELECT s.name, count(*) AS n, rank() OVER (ORDER BY s.name DESC) AS place
              FROM test.eng_trips t JOIN test.eng_shops s ON s.id = t.shop GROUP BY s.name ORDER BY s.name"""
     assert rows(engine, sql) == [(name, 4000, 4 - i) for i, name in enumerate(["Ada", "Bo", "Cy", "Di"])]
+
+
+def test_filters_inside_lists_and_structs(engine):
+    assert rows(engine, 'SELECT name, "at".y FROM test.eng_shops WHERE "at".x >= 2 AND days[1] < 3') == [("Cy", -2)]
 
 
 def test_keys_and_metadata(engine):

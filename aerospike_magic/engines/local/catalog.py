@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from aerospike_magic.scan.plan import ScanPlan
 
 
+# DuckDB keeps its own copy of what it has taken, so the scan need not run far ahead of it.
+_BUFFERED_BYTES = 64 << 20
+
+
 class RunningScan(Protocol):
     """A scan that gives record batches of the asked-for columns, in their order."""
 
@@ -97,6 +101,7 @@ class ClusterCatalog:
             workers=options.workers,
             records_per_second=options.records_per_second,
             on_mismatch=options.on_mismatch,
+            buffered_bytes=_BUFFERED_BYTES,
             on_progress=on_progress,
         )
         return plan_scan(self._connection, schema, columns=tuple(columns), predicate=predicate, options=scan_options)

@@ -186,7 +186,7 @@ class SetDataset(pyarrow.dataset.Dataset):
             return None
         from aerospike_magic.filters.arrow import from_arrow_expression
 
-        return from_arrow_expression(expression, self._arrow)
+        return from_arrow_expression(expression, self._arrow.remove(0))
 
     def _batches(self, number: int, plan: Any, asked: pa.Schema) -> Iterator[pa.RecordBatch]:
         scan = self._catalog.start(plan)
