@@ -75,7 +75,7 @@ class Session:
 
 
 def _import_ahead() -> None:
-    for name in ("pandas", "aerospike_magic.widgets.progress"):
+    for name in ("duckdb", "aerospike_magic.engines.local.filters", "pandas", "aerospike_magic.widgets.progress"):
         try:
             import_module(name)
         except ImportError:
