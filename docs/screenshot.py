@@ -27,7 +27,7 @@ WHERE f.month = 12 AND f.day = 24 AND f.dep_delay > 30
 GROUP BY ALL ORDER BY flights DESC LIMIT 4"""
 LARGE = """%%aerosql -o flights --rps 40000
 SELECT * FROM demo.flights WHERE origin = :origin"""
-WIDTH, HEIGHT = 1000, 960
+WIDTH, HEIGHT = 1000, 830
 
 
 def main() -> int:

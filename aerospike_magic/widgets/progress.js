@@ -3,6 +3,8 @@
 
 const SIDE = 64;
 const N_PARTITIONS = SIDE * SIDE;
+const CELL = 5; // pixels of the canvas a partition, of which GAP stay empty
+const GAP = 1;
 const STATE = { notAsked: 0, waiting: 1, reading: 2, done: 3, retrying: 4, unavailable: 5 };
 
 // One hue a node, told apart by people who see red and green alike; lightness is added for the theme.
@@ -53,13 +55,19 @@ function css([r, g, b]) {
 /** Paint one scan: partition p is the square at column p % 64 of row p / 64. */
 function paint(canvas, states, owners, dark) {
   const context = canvas.getContext("2d");
-  const image = context.createImageData(SIDE, SIDE);
+  const image = context.createImageData(SIDE * CELL, SIDE * CELL);
+  const pixels = new Uint32Array(image.data.buffer);
   const palettes = new Map();
   for (let p = 0; p < N_PARTITIONS; p++) {
     const owner = owners[p] ?? 0;
     if (!palettes.has(owner)) palettes.set(owner, nodePalette(owner === 255 ? 0 : owner, dark));
     const [r, g, b] = palettes.get(owner)[states[p]] ?? [128, 128, 128];
-    image.data.set([r, g, b, 255], p * 4);
+    const colour = (255 << 24) | (b << 16) | (g << 8) | r; // as a little-endian word: every browser's platform
+    const start = Math.floor(p / SIDE) * CELL * SIDE * CELL + (p % SIDE) * CELL;
+    for (let row = 0; row < CELL - GAP; row++) {
+      const from = start + row * SIDE * CELL;
+      pixels.fill(colour, from, from + CELL - GAP);
+    }
   }
   context.putImageData(image, 0, 0);
 }
@@ -75,7 +83,7 @@ function bytesOf(value, index) {
 /** The part of the widget that shows one scan. */
 function scanCard() {
   const map = element("canvas", "aerop-map");
-  map.width = map.height = SIDE;
+  map.width = map.height = SIDE * CELL;
   map.setAttribute("role", "img");
   const name = element("span", "aerop-name");
   const access = element("span", "aerop-access");

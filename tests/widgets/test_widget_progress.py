@@ -127,9 +127,11 @@ def painted_colours(page: Any) -> int:
         page.evaluate(
             """() => {
               const map = document.querySelector('.aerop-map');
-              const data = map.getContext('2d').getImageData(0, 0, 64, 64).data;
+              const data = map.getContext('2d').getImageData(0, 0, map.width, map.height).data;
               const seen = new Set();
-              for (let i = 0; i < data.length; i += 4) seen.add(`${data[i]},${data[i + 1]},${data[i + 2]}`);
+              for (let i = 0; i < data.length; i += 4) {
+                if (data[i + 3]) seen.add(`${data[i]},${data[i + 1]},${data[i + 2]}`);
+              }
               return seen.size;
             }"""
         )
