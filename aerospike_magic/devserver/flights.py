@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from aerospike_magic.devserver.load import Column, Texts, bulk_load
 from aerospike_magic.devserver.store import Namespace
@@ -79,24 +80,25 @@ def _read(folder: Path, name: str) -> pa.Table:
 
 
 def _column(table: pa.Table, name: str) -> Column:
+    # Straight from Arrow's buffers: its compute functions would import pandas, at half a second.
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    values = table.column(name).combine_chunks()
-    if isinstance(values, pa.ChunkedArray):
-        values = pa.concat_arrays(values.chunks)
-    valid = values.is_valid().to_numpy(zero_copy_only=False) if values.null_count else None
+    column = table.column(name)
+    values = column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
+    valid = None
+    if values.null_count:
+        bits = np.frombuffer(values.buffers()[0], np.uint8)
+        valid = np.unpackbits(bits, bitorder="little")[values.offset : values.offset + len(values)].astype(np.bool_)
     bin_name = name[:15]
-    if pa.types.is_integer(values.type):
-        return Column(bin_name, ParticleType.INTEGER, pc.fill_null(values, 0).to_numpy(), valid)
-    if pa.types.is_floating(values.type):
-        return Column(bin_name, ParticleType.DOUBLE, pc.fill_null(values, 0.0).to_numpy(), valid)
-    text = pc.fill_null(values.cast(pa.large_string()), "")
-    offsets = np.frombuffer(text.buffers()[1], np.int64, len(text) + 1, text.offset * 8)
-    data = text.buffers()[2]
-    return Column(
-        bin_name,
-        ParticleType.STRING,
-        Texts(np.frombuffer(data, np.uint8) if data else np.empty(0, np.uint8), offsets[:-1], np.diff(offsets)),
-        valid,
-    )
+    if pa.types.is_int64(values.type):
+        return Column(bin_name, ParticleType.INTEGER, _numbers(values, np.int64), valid)
+    if pa.types.is_float64(values.type):
+        return Column(bin_name, ParticleType.DOUBLE, _numbers(values, np.float64), valid)
+    _, ends, data = values.buffers()
+    offsets = np.frombuffer(ends, np.int32, len(values) + 1, values.offset * 4).astype(np.int64)
+    texts = Texts(np.frombuffer(data, np.uint8), offsets[:-1], np.diff(offsets))
+    return Column(bin_name, ParticleType.STRING, texts, valid)
+
+
+def _numbers(values: pa.Array, kind: type[np.generic]) -> npt.NDArray[np.generic]:
+    return np.frombuffer(values.buffers()[1], kind, len(values), values.offset * 8)
