@@ -7,7 +7,6 @@ could be a table is one, and no filter is derived.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -90,7 +89,7 @@ def read_statement(bound: BoundSql, con: duckdb.DuckDBPyConnection) -> Statement
     _check_single(bound, tokens)
     _check_reads(bound, tokens, con, text)
     kept = tuple(token for token in tokens if token.end <= len(text))
-    tree = _tree(bound.analysis[: len(text)])
+    tree = _tree(bound.analysis[: len(text)], kept[0])
     tables = _tables_of_tree(tree) if tree is not None else _tables_of_tokens(kept)
     return Statement(text, kept, tree, tables, kept[0].upper == "EXPLAIN")
 
@@ -142,21 +141,17 @@ def _explained(tokens: list[Token]) -> Token:
     return tokens[-1]
 
 
-def _tree(sql: str) -> exp.Expr | None:
+def _tree(sql: str, first: Token) -> exp.Expr | None:
+    if first.upper in ("EXPLAIN", "SHOW"):
+        return None  # sqlglot does not read these, and logs that it does not
     import sqlglot
     from sqlglot import exp
     from sqlglot.errors import SqlglotError
 
-    logger = logging.getLogger("sqlglot")
-    level = logger.level
-    # It warns about what it does not know, which here only means that DuckDB alone reads the statement.
-    logger.setLevel(logging.CRITICAL)
     try:
         tree: Any = sqlglot.parse_one(sql, dialect="duckdb")
     except (SqlglotError, RecursionError):
         return None
-    finally:
-        logger.setLevel(level)
     return None if tree is None or isinstance(tree, exp.Command) else tree
 
 
