@@ -68,6 +68,10 @@ class CommandRunner:
             self._run_query(message)
 
     def _run_query(self, message: Message) -> None:
+        if message.info2 or message.field(FieldType.UDF_OP) is not None:
+            log.warning("refused: background queries and user-defined functions are not supported yet")
+            self._refuse(ResultCode.UNSUPPORTED_FEATURE)
+            return
         try:
             request = decode_query_request(message)
         except WireError as error:

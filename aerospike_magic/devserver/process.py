@@ -76,6 +76,8 @@ class DevServer:
             stdout=subprocess.PIPE,
             stderr=None,
             text=True,
+            # A notebook's interrupt goes to the whole process group; the server is not what the user means by it.
+            process_group=0,
         )
         assert self._process.stdout is not None
         watch = threading.Timer(self._timeout_s, self._process.kill)

@@ -18,6 +18,8 @@ from aerospike_magic.devserver.info import answer_info
 from aerospike_magic.devserver.node import Node
 from aerospike_magic.errors import DevServerError, WireError
 from aerospike_magic.wire.info import decode_info_request, encode_info_response
+from aerospike_magic.wire.login import encode_login_response
+from aerospike_magic.wire.message import ResultCode
 from aerospike_magic.wire.proto import Frame, FrameDecoder, ProtoType
 
 log = logging.getLogger(__name__)
@@ -134,8 +136,8 @@ class Connection:
         elif frame.type == ProtoType.MESSAGE:
             self._runner.run(frame.body)
         else:
-            # What a server without security answers to a login: the client then goes on without.
-            self._socket.sendall(bytes((2, 2, 0, 0, 0, 0, 0, 16, 0, 52)) + bytes(14))
+            # What a community edition answers, whatever was asked.
+            self._socket.sendall(encode_login_response(ResultCode.SECURITY_NOT_SUPPORTED))
 
 
 def _family(host: str) -> socket.AddressFamily:

@@ -16,10 +16,11 @@ from typing import Any
 import aerospike
 import psutil
 import pytest
-from raw_client import connected, query
+from raw_client import connected, query, read_frames
 
 from aerospike_magic.devserver import DevServer
 from aerospike_magic.errors import DevServerError
+from aerospike_magic.wire.login import decode_login_response, encode_login_request
 from aerospike_magic.wire.query import encode_query_request
 
 
@@ -130,6 +131,27 @@ def test_requests_split_at_every_byte(server: Any) -> None:
             time.sleep(0.001)
             opened.sendall(request[cut:])
             assert opened.recv(100).endswith(b"build\t8.0.0.9\n")
+
+
+def test_an_interrupt_of_the_group_is_not_meant_for_the_server() -> None:
+    script = (
+        "from aerospike_magic.devserver import DevServer\n"
+        "import os, signal, socket\n"
+        "signal.signal(signal.SIGINT, lambda *_: None)\n"
+        "with DevServer(namespaces=('one',)) as s:\n"
+        "    os.killpg(os.getpgrp(), signal.SIGINT)\n"
+        "    socket.create_connection((s.host, s.port)).sendall(b'x')\n"
+        "    print('alive')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, process_group=0)
+    assert done.stdout == "alive\n"
+
+
+def test_a_login_is_refused_as_by_a_community_edition(server: Any) -> None:
+    with connected(server) as opened:
+        opened.sendall(encode_login_request("user", b"secret"))
+        frame = next(read_frames(opened))
+        assert decode_login_response(frame.body).result_code == 51
 
 
 def test_connections_leave_nothing_behind() -> None:
