@@ -15,7 +15,7 @@ from aerospike_magic.devserver import configuration
 from aerospike_magic.devserver.directory import N_PARTITIONS
 from aerospike_magic.devserver.node import BUILD, Node
 from aerospike_magic.devserver.sindex import KINDS, TYPES, SecondaryIndex
-from aerospike_magic.devserver.store import Namespace, SetState, now_s
+from aerospike_magic.devserver.store import EPOCH_S, Namespace, SetState, now_ms, now_s
 from aerospike_magic.wire.info import parse_info_pairs
 
 log = logging.getLogger(__name__)
@@ -193,13 +193,27 @@ def _truncate(node: Node, parameters: str) -> str:
     set_name = wanted.get("set")
     if not set_name:
         raise InfoError(4, "missing 'set'")
-    namespace.truncate(set_name)
+    namespace.truncate(set_name, _truncate_time(wanted))
     return "ok"
 
 
 def _truncate_namespace(node: Node, parameters: str) -> str:
-    _namespace(node, parse_info_pairs(parameters)).truncate(None)
+    wanted = parse_info_pairs(parameters)
+    _namespace(node, wanted).truncate(None, _truncate_time(wanted))
     return "ok"
+
+
+def _truncate_time(wanted: dict[str, str]) -> int | None:
+    """The `lut` of a truncation, Unix nanoseconds, as milliseconds since the Aerospike epoch."""
+    if "lut" not in wanted:
+        return None
+    try:
+        before_ms = int(wanted["lut"]) // 1_000_000 - EPOCH_S * 1000
+    except ValueError:
+        raise InfoError(4, "bad lut") from None
+    if before_ms > now_ms():
+        raise InfoError(4, "lut in the future")
+    return before_ms
 
 
 def _get_config(node: Node, parameters: str) -> str:

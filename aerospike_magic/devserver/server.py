@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 
 from aerospike_magic.devserver.commands import CommandRunner
@@ -48,15 +49,20 @@ class Server:
         self.port: int = self._listener.getsockname()[1]
         self._connections: set[Connection] = set()
         self._lock = threading.Lock()
-        self._stopping = False
+        self._stopping = threading.Event()
 
     def serve(self, node: Node) -> None:
         """Accept connections until `stop` is called from another thread or a signal handler."""
-        while not self._stopping:
+        while not self._stopping.is_set():
             try:
                 connected, address = self._listener.accept()
-            except OSError:
-                break
+            except OSError as error:
+                if self._stopping.is_set():
+                    break
+                # Out of file descriptors, say: that passes.
+                log.warning("could not accept a connection: %s", error)
+                time.sleep(0.1)
+                continue
             connection = Connection(node, connected, f"{address[0]}+{address[1]}", self._closed)
             with self._lock:
                 self._connections.add(connection)
@@ -64,7 +70,7 @@ class Server:
 
     def stop(self) -> None:
         """Stop accepting and close every connection."""
-        self._stopping = True
+        self._stopping.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()

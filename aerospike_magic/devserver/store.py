@@ -192,25 +192,38 @@ class Namespace:
                 start = position + 1 if position >= 0 else -1 - position
             return self.directory.offsets(partition)[start:].copy()
 
-    def truncate(self, set_name: str | None) -> None:
-        """Remove every record of a set, or with None of the namespace."""
+    def truncate(self, set_name: str | None, before_ms: int | None = None) -> None:
+        """Remove records.
+
+        Args:
+            set_name: of this set, or of all with None.
+            before_ms: only those last updated before, milliseconds since the Aerospike epoch; None for all.
+        """
         with self.lock:
             wanted = None if set_name is None else self.find_set(set_name)
             if set_name is not None and wanted is None:
                 return
-            words16 = self.arena.words16
             for partition in range(N_PARTITIONS):
                 offsets = self.directory.offsets(partition)
-                gone = -1 if wanted is None else wanted.set_id
-                kept = offsets[(words16[(offsets >> 1) + 10] != gone) & (gone >= 0)]
-                if len(kept) != len(offsets):
-                    self.directory.replace(partition, kept)
+                gone = np.ones(len(offsets), np.bool_)
+                if wanted is not None:
+                    gone = self.arena.words16[(offsets >> 1) + 10] == wanted.set_id
+                if before_ms is not None:
+                    gone &= self.arena.words64[(offsets >> 3) + 1] < before_ms
+                if gone.any():
+                    self._forget_many(offsets[gone])
+                    self.directory.replace(partition, offsets[~gone])
             for state in self.sets if wanted is None else [wanted]:
-                self.garbage += state.used_bytes
-                state.objects = state.used_bytes = 0
-                state.truncated_ms = now_ms()
-                state.changes += 1
+                state.truncated_ms = now_ms() if before_ms is None else before_ms
             self.compact_if_needed()
+
+    def _forget_many(self, offsets: npt.NDArray[np.int64]) -> None:
+        sizes = self.arena.words32[offsets >> 2].astype(np.int64)
+        set_ids = self.arena.words16[(offsets >> 1) + 10]
+        self.garbage += int(sizes.sum())
+        for set_id in np.unique(set_ids).tolist():
+            of_set = set_ids == set_id
+            self.count_record(self.sets[set_id], -int(of_set.sum()), -int(sizes[of_set].sum()))
 
     def compact_if_needed(self) -> bool:
         """Move the live records to a new arena when most of the old one is garbage; True if that was done.

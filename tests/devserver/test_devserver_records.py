@@ -196,6 +196,16 @@ def test_truncate_one_set_only(client: Any) -> None:
     assert client.exists(("test", "other", 1))[1] is not None
 
 
+def test_truncate_what_is_older(client: Any) -> None:
+    client.put(key("old"), {"a": 1})
+    time.sleep(0.05)
+    between = time.time_ns()
+    time.sleep(0.05)
+    client.put(key("new"), {"a": 2})
+    client.truncate("test", "rec", between)
+    assert [record[2] for record in client.query("test", "rec").results()] == [{"a": 2}]
+
+
 def test_unknown_namespace(client: Any) -> None:
     with pytest.raises(exception.AerospikeError):
         client.put(("nowhere", "rec", 1), {"a": 1})
