@@ -90,6 +90,7 @@ class WidgetView:
             self._handle = DisplayHandle()
             self._handle.display(line_bundle(line, fragment), raw=True)
         if self._widget is not None:
+            self._widget.layout.close()
             self._widget.close()
             self._widget = None
 

@@ -1,17 +1,12 @@
-"""JupyterLab and Chromium for the widgets' tests; skipped with a reason where there is no browser."""
+"""JupyterLab and Chromium; skipped with a reason where there is no browser."""
 
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "browser"))
-
 from lab import Lab, NotebookPage, chromium_path, open_browser
 
 
