@@ -8,6 +8,7 @@ than every number. A reader that stops early (LIMIT) stops the scan.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -20,6 +21,8 @@ from aerospike_magic.filters.arrow import from_arrow_expression
 from aerospike_magic.filters.predicate import Predicate, conjunction
 from aerospike_magic.scan import Scan, ScanOptions, ScanPlan, plan_scan
 from aerospike_magic.schema.types import SetSchema
+
+_SCANS_KEPT = 64
 
 
 class AerospikeDataset(pads.Dataset):
@@ -57,7 +60,7 @@ class AerospikeDataset(pads.Dataset):
         self._extra_filter = extra_filter
         self._with_metadata = with_metadata
         self._lock = threading.Lock()
-        self._scans: list[Scan] = []
+        self._scans: deque[Scan] = deque(maxlen=_SCANS_KEPT)
 
     def __repr__(self) -> str:
         return f"AerospikeDataset({self._set_schema.name!r}, {len(self.schema)} columns)"
@@ -77,7 +80,7 @@ class AerospikeDataset(pads.Dataset):
 
     @property
     def scans(self) -> tuple[Scan, ...]:
-        """The scans that were started through this object, oldest first."""
+        """The last scans that were made through this object, oldest first."""
         with self._lock:
             return tuple(self._scans)
 

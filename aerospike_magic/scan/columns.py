@@ -117,15 +117,12 @@ class _Block:
     Args:
         n_rows: columns kept here.
         row_bytes: bytes of each.
-        zeroed: whether it must start as zeros.
     """
 
-    def __init__(self, n_rows: int, row_bytes: int, *, zeroed: bool = False) -> None:
+    def __init__(self, n_rows: int, row_bytes: int) -> None:
         self._buffer = pa.allocate_buffer(n_rows * row_bytes)
         self._row_bytes = row_bytes
         self.rows = np.frombuffer(self._buffer, np.uint8).reshape(n_rows, row_bytes)
-        if zeroed:
-            self.rows[:] = 0
 
     def row(self, index: int) -> pa.Buffer:
         """Return one row's bytes, without a copy."""
@@ -153,9 +150,11 @@ class BatchBuilder:
         self.mismatch_examples = np.full((n, 3), -1, np.int64)
         self.counts = MismatchCounts(self.mismatches)
         self._mismatches_before = self.mismatches.copy()
-        self._heap_sizes = np.zeros(layout.n_variable, np.int64)
+        self._heap_bytes_per_row = np.full(layout.n_variable, float(_FIRST_HEAP_BYTES_PER_ROW))
         self.tables = np.zeros(kernels.N_TABLES, np.int64)
-        self._allocate()
+        self.valid_counts = np.zeros(n, np.int64)
+        self.heap_used = np.zeros(layout.n_variable, np.int64)
+        self._is_ready = False
 
     def _fill_tables(self) -> None:
         """Tell the kernel where everything is; this object keeps the arrays alive."""
@@ -191,23 +190,32 @@ class BatchBuilder:
         tables[kernels.C_GENERATION] = layout.generation_slot
         tables[kernels.C_TTL] = layout.ttl_slot
 
-    def _allocate(self) -> None:
-        layout, n_bytes = self.layout, (self.capacity + 7) // 8
+    def prepare(self) -> None:
+        """Have buffers for the next rows; a batch handed over as it was has taken its own along."""
+        if self._is_ready:
+            return
+        layout, n_bytes = self.layout, self.capacity // 8
         self.values = _Block(layout.n_fixed, 8 * self.capacity)
-        self.bools = _Block(layout.n_bools, n_bytes, zeroed=True)
-        self.bitmaps = _Block(len(layout.columns), n_bytes, zeroed=True)
-        self.valid_counts = np.zeros(len(layout.columns), np.int64)
+        self.bools = _Block(layout.n_bools, n_bytes)
+        self.bitmaps = _Block(len(layout.columns), n_bytes)
         self.offsets = _Block(layout.n_variable, 4 * (self.capacity + 1))
-        self.offsets.rows[:, :4] = 0
         self.particles = np.zeros((layout.n_variable, self.capacity), np.uint8)
-        # A heap starts with what the last batch needed, and some room.
-        sizes = np.maximum(self._heap_sizes * 9 // 8, self.capacity * _FIRST_HEAP_BYTES_PER_ROW) + 64
+        # A heap starts with what the last batch needed a row, and some room.
+        sizes = (self._heap_bytes_per_row * self.capacity).astype(np.int64) + 64
         self.heaps = [pa.allocate_buffer(int(size)) for size in sizes]
         self.heap_address = np.array([h.address for h in self.heaps], np.uintp)
-        self.heap_used = np.zeros(layout.n_variable, np.int64)
         self.heap_capacity = np.array([h.size for h in self.heaps], np.int64)
         self.digests = _Block(1, 20 * self.capacity if layout.has_digests else 0)
+        self._clear()
         self._fill_tables()
+        self._is_ready = True
+
+    def _clear(self) -> None:
+        """Forget the rows; the buffers stay."""
+        for zeroed in (self.bools.rows, self.bitmaps.rows, self.offsets.rows[:, :4]):
+            zeroed[:] = 0
+        for counts in (self.valid_counts, self.heap_used, self.particles):
+            counts[:] = 0
 
     @property
     def heap_bytes(self) -> int:
@@ -234,10 +242,14 @@ class BatchBuilder:
         changed = np.flatnonzero(self.mismatches != self._mismatches_before)
         mismatched = frozenset(self.layout.columns[int(c)].name for c in changed)
         self._mismatches_before[:] = self.mismatches
-        scale = self._full_capacity / max(n_rows, 1) if n_rows > 1024 else 1
-        self._heap_sizes = np.maximum(self._heap_sizes, (self.heap_used * min(scale, 16)).astype(np.int64))
-        self.capacity = self._full_capacity
-        self._allocate()
+        if n_rows * 4 < self.capacity * 3:
+            # Much of the buffers is unused: a copy of the right size, and the buffers serve again.
+            batch = batch.take(pa.array(np.arange(n_rows, dtype=np.int32))) if arrays else batch
+            self._clear()
+        else:
+            self._heap_bytes_per_row = np.maximum(self.heap_used / n_rows * 1.125, 1.0)
+            self.capacity = min(4 * self.capacity, self._full_capacity)
+            self._is_ready = False
         return DecodedBatch(batch, mismatched)
 
     def _array(self, c: int, n_rows: int) -> pa.Array:

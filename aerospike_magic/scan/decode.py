@@ -182,6 +182,7 @@ class AnswerDecoder:
         return [*found, ("(further bins)", overflow, "")] if overflow else found
 
     def _decode(self, resume: ResumePoints) -> int:
+        self.builder.prepare()
         tables = self.builder.tables
         for index, array in (
             (kernels.A_CHUNK, self._buffer),

@@ -68,7 +68,7 @@ class Scan:
         self._state: ScanState = "planning"
         self._error = ""
         self._tally = Tally(started_s=time.monotonic())
-        self._told: ScanProgress | None = None
+        self._final: ScanProgress | None = None
 
     def __enter__(self) -> Scan:
         return self
@@ -86,6 +86,8 @@ class Scan:
     @property
     def progress(self) -> ScanProgress:
         """How the scan stands now."""
+        if self._final is not None:
+            return self._final
         return snapshot(self.plan, self._passes, self._workers, self._decoders, self._tally, self._state, self._error)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
@@ -278,7 +280,12 @@ class Scan:
         self._stop(abort=state != "done")
         self._tally.ended_s = time.monotonic()
         self._state, self._error = state, error if state == "failed" else ""
+        final = self.progress
         self._tell()
+        # What a finished scan is kept for is its report; the buffers of its workers go now.
+        self._final = final
+        self._workers.clear()
+        self._decoders.clear()
 
 
 def _unavailable(
