@@ -40,9 +40,7 @@ class AerospikeMagicError(Exception):
         partition: the partition id, 0..4095, when known.
     """
 
-    def __init__(
-        self, message: str, *, hint: str = "", node: str | None = None, partition: int | None = None
-    ) -> None:
+    def __init__(self, message: str, *, hint: str = "", node: str | None = None, partition: int | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint

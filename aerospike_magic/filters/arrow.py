@@ -55,6 +55,13 @@ class _Field:
 
 
 @dataclass(frozen=True, slots=True)
+class _Nested:
+    """A field within a struct; the server has no such thing, so it is only ever evaluated."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Literal:
     scalar: pa.Scalar
 
@@ -70,7 +77,7 @@ class _Call:
         return {} if self.options is None else self.options.as_py()
 
 
-_Node = _Field | _Literal | _Call
+_Node = _Field | _Nested | _Literal | _Call
 
 
 class _Unreadable(Exception):
@@ -109,6 +116,8 @@ def _conjuncts(tree: _Node) -> tuple[_Node, ...]:
 def _fields(node: _Node) -> Iterator[str]:
     if isinstance(node, _Field):
         yield node.name
+    elif isinstance(node, _Nested):
+        yield node.names[0]
     elif isinstance(node, _Call):
         for argument in node.arguments:
             yield from _fields(argument)
@@ -149,10 +158,16 @@ def _repeated_metadata(schema: pa.Schema) -> list[tuple[str, str]]:
 def _parse_tokens(tokens: list[tuple[str, str]], batch: pa.RecordBatch) -> _Node:
     # With a stack of its own: engines chain hundreds of ORs, each one level deeper.
     open_calls: list[tuple[str, list[_Node], list[pa.Scalar]]] = [("", [], [])]
-    for key, value in tokens:
+    remaining = iter(tokens)
+    for key, value in remaining:
         _, arguments, options = open_calls[-1]
         if key == "field_ref":
             arguments.append(_Field(value))
+        elif key == "nested_field_ref":
+            path = [next(remaining, ("", "")) for _ in range(int(value))]
+            if any(kind != "field_ref" for kind, _ in path):
+                raise _Unreadable
+            arguments.append(_Nested(tuple(name for _, name in path)))
         elif key == "literal":
             arguments.append(_Literal(batch.column(int(value))[0]))
         elif key == "options":
@@ -180,6 +195,8 @@ def _call(function: str, arguments: list[_Node], options: list[pa.Scalar]) -> _C
 def _rebuild(node: _Node) -> pc.Expression:
     if isinstance(node, _Field):
         return pc.field(node.name)
+    if isinstance(node, _Nested):
+        return pc.field(*node.names)
     if isinstance(node, _Literal):
         return pc.scalar(node.scalar)
     arguments = [_rebuild(argument) for argument in node.arguments]
@@ -205,6 +222,8 @@ def _read(node: _Node, schema: pa.Schema) -> Predicate:
         return _read_boolean_column(node, schema)
     if isinstance(node, _Literal):
         return Always(_boolean(node))
+    if isinstance(node, _Nested):
+        raise _Unreadable
     if node.function in _OPERATORS:
         return _read_compare(node)
     match node.function:

@@ -179,3 +179,15 @@ def test_what_polars_pushes(where, pushed):
     dataset = Recorded()
     pl.scan_pyarrow_dataset(dataset).filter(where).collect()
     assert describe(simplify(read(dataset.asked[-1]))) == pushed
+
+
+def test_a_field_of_a_struct_leaves_the_rest_readable() -> None:
+    schema = pa.schema([("a", pa.int64()), ("m", pa.struct([("x", pa.int64())])), ("z", pa.string())])
+    predicate = from_arrow_expression((pc.field("a") == 1) & (pc.field("m", "x") < 5), schema)
+    assert isinstance(predicate, And)
+    equal, opaque = predicate.children
+    assert equal == Compare("=", "a", 1)
+    assert isinstance(opaque, Opaque)
+    assert opaque.columns == {"m"}
+    batch = pa.record_batch({"a": [1, 1, 1], "m": [{"x": 4}, {"x": 6}, None], "z": ["", "", ""]}, schema=schema)
+    assert evaluate(predicate, batch).to_pylist() == [True, False, False]
