@@ -7,6 +7,8 @@ ever shortens the list of offsets.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from aerospike_magic.devserver.kernels.layout import (
@@ -76,7 +78,7 @@ def write_whole(
     i = start
     while i < stop:
         at = offsets[i]
-        size = int(arena32[(at >> 2) + 1])
+        size: Any = np.int64(arena32[(at >> 2) + 1])
         if out_at + size > room:
             break
         copy_bytes(arena, at + HEADER_SIZE, out, out_at, size)

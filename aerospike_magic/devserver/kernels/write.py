@@ -6,6 +6,8 @@ set than the first row's. Rows that are not, and rows whose record exists, are l
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from aerospike_magic.devserver.kernels.index import find_digest
@@ -166,7 +168,7 @@ def write_rows(
         position = -1 - position
         if count == capacities[partition]:
             capacity = max(4, 2 * count)
-            moved = int(pool_used[0])
+            moved: Any = np.int64(pool_used[0])
             for k in range(count):
                 pool[moved + k] = pool[starts[partition] + k]
             starts[partition] = moved
@@ -272,7 +274,7 @@ def copy_live(
     for partition in range(len(starts)):
         for i in range(starts[partition], starts[partition] + counts[partition]):
             at = pool[i]
-            size = int(arena32[at >> 2])
+            size: Any = np.int64(arena32[at >> 2])
             copy_bytes(arena, at, target, end, size)
             pool[i] = end
             end += size
