@@ -42,7 +42,7 @@ class DevServer:
         synthetic: int = 0,
         port: int = 0,
         host: str = "127.0.0.1",
-        timeout_s: float = 60.0,
+        timeout_s: float = 120.0,
     ) -> None:
         self.host = host
         self.port = port

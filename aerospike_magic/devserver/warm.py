@@ -12,11 +12,14 @@ import threading
 
 import numpy as np
 
+from aerospike_magic.devserver.commands import CommandRunner
 from aerospike_magic.devserver.load import Column, bulk_load
 from aerospike_magic.devserver.node import Node
 from aerospike_magic.devserver.query import QueryRunner
 from aerospike_magic.devserver.sindex import SecondaryIndex
 from aerospike_magic.devserver.store import Record, now_ms
+from aerospike_magic.wire.batch import BatchRequest, BatchRow, encode_batch_request
+from aerospike_magic.wire.message import Field, FieldType, Info2, Op, OpType, encode_message
 from aerospike_magic.wire.particle_type import ParticleType
 from aerospike_magic.wire.query import IndexRange, QueryRequest
 
@@ -48,8 +51,16 @@ def _warm() -> None:
         bulk_load(namespace, "many", np.arange(3), [Column("n", ParticleType.INTEGER, np.arange(3))])
         node.indexes[_NAME].create(SecondaryIndex(_NAME, "many", "i", "n", "numeric"))
         _query(node, near, set_name="many", index_range=IndexRange.integers("n", 0, 1))
+        CommandRunner(node, near, "warm-up").run(_batch())
     namespace.remove(record.digest)
     log.info("kernels are ready after %.1f s", (now_ms() - started) / 1000)
+
+
+def _batch() -> bytes:
+    fields = (Field(FieldType.NAMESPACE, _NAME.encode()), Field(FieldType.SET, b"put"))
+    ops = (Op(OpType.WRITE, ParticleType.INTEGER, "n", bytes(8)),)
+    row = BatchRow(0, bytes(20), 0x0E, 0, int(Info2.WRITE), fields=fields, ops=ops)
+    return encode_message(encode_batch_request(BatchRequest((row,))))
 
 
 def _query(node: Node, near: socket.socket, **options: object) -> None:
