@@ -9,6 +9,8 @@ import pytest
 from benchmarks import __main__ as program
 from benchmarks.report import Figure
 
+pytestmark = pytest.mark.slow  # a dozen fresh interpreters
+
 RECORDS = 20_000
 
 
