@@ -11,10 +11,10 @@ import threading
 from collections.abc import Sequence
 from types import FrameType
 
+from aerospike_magic.devserver import control
+from aerospike_magic.devserver.cluster import Cluster
 from aerospike_magic.devserver.flights import load_flights
 from aerospike_magic.devserver.memory import release_unused
-from aerospike_magic.devserver.node import Node
-from aerospike_magic.devserver.server import Server
 from aerospike_magic.devserver.synthetic import load_synthetic
 from aerospike_magic.devserver.warm import start_warming
 from aerospike_magic.errors import AerospikeMagicError
@@ -22,7 +22,9 @@ from aerospike_magic.errors import AerospikeMagicError
 log = logging.getLogger("aerospike_magic.devserver")
 
 READY = "ready"
-"""First word of the line on standard output that says that clients may come: `ready HOST PORT`."""
+"""First word of the line on standard output that says that clients may come: `ready HOST PORT …`, a port a node."""
+
+MAX_NODES = 16
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -44,8 +46,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--synthetic", type=int, default=0, metavar="N", help="put N made-up records of 7 bins into test.bench"
     )
+    parser.add_argument(
+        "--nodes", type=int, default=1, metavar="N", help="nodes of a cluster, on ports from --port (default: 1)"
+    )
     parser.add_argument("--node-name", default="BB9DE5E4FE00A01", help=argparse.SUPPRESS)
     parser.add_argument("--watch-stdin", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--control", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--quiet", action="store_true", help="log warnings only")
     return parser
 
@@ -59,7 +65,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         the exit code: 0 when told to stop, 1 when it could not start.
     """
-    options = build_parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    if given[:1] == ["control"]:
+        return control.main(given[1:])
+    parser = build_parser()
+    options = parser.parse_args(given)
+    if not 1 <= options.nodes <= MAX_NODES:
+        parser.error(f"--nodes must be 1 to {MAX_NODES}")
     logging.basicConfig(
         level=logging.WARNING if options.quiet else logging.INFO,
         format="%(asctime)s %(levelname)s %(message)s",
@@ -74,43 +86,48 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Start, load, serve, and stop when told to."""
-    server = Server(options.host, options.port)
     wanted = [*(options.namespaces or ("test", "demo"))]
     wanted += ["demo"] * options.demo + ["test"] * bool(options.synthetic)
     namespaces = list(dict.fromkeys(wanted))
-    node = Node(options.node_name, options.host, server.port, namespaces)
+    cluster = Cluster(options.host, options.port, namespaces, options.nodes, options.node_name)
+    orders = control.Control(cluster)
+    if options.control:
+        for member in cluster.members:
+            member.node.control = orders.run
     stopped = threading.Event()
 
     def stop(signum: int, frame: FrameType | None) -> None:
         stopped.set()
-        # The handler runs in the thread that accepts: closing the listener ends it.
-        server.stop()
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)
     if options.watch_stdin:
-        threading.Thread(target=_watch_stdin, args=(server,), name="watch-stdin", daemon=True).start()
+        threading.Thread(target=_watch_stdin, args=(orders, stopped), name="watch-stdin", daemon=True).start()
     if options.demo:
-        log.info("loaded %s", load_flights(node.namespaces["demo"]))
+        log.info("loaded %s", load_flights(cluster.storage.namespaces["demo"]))
     if options.synthetic:
-        log.info("loaded %d made-up records", load_synthetic(node.namespaces["test"], options.synthetic))
+        log.info("loaded %d made-up records", load_synthetic(cluster.storage.namespaces["test"], options.synthetic))
     release_unused()
     log.info("in-memory development server, not a database; namespaces %s", ", ".join(namespaces))
-    log.info("listening on %s", node.address)
+    log.info("listening on %s", ", ".join(cluster.membership.addresses))
     start_warming()
-    print(f"{READY} {options.host} {server.port}", flush=True)
-    server.serve(node)
-    server.stop()
+    cluster.start()
+    print(f"{READY} {options.host} {' '.join(map(str, cluster.ports))}", flush=True)
+    stopped.wait()
+    cluster.stop()
     log.info("stopped")
     return 0
 
 
-def _watch_stdin(server: Server) -> None:
-    """Stop when standard input ends: that is how a killed parent is noticed."""
-    while os.read(0, 4096):
-        pass
-    server.stop()
+def _watch_stdin(orders: control.Control, stopped: threading.Event) -> None:
+    """Carry out what the parent orders; stop when standard input ends: that is how a killed parent is noticed."""
+    pending = b""
+    while data := os.read(0, 65536):
+        *lines, pending = (pending + data).split(b"\n")
+        for line in lines:
+            print(orders.run(line.decode(errors="replace")), flush=True)
+    stopped.set()
     # Whatever is still busy has no one left to answer.
     os._exit(0)
 

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from aerospike_magic.devserver.evaluate import Expression
+from aerospike_magic.devserver.faults import Faults
 from aerospike_magic.devserver.instructions import ExpressionError
 from aerospike_magic.devserver.node import Node
 from aerospike_magic.devserver.plain_batch import find_plain_batch, put_plain_batch
 from aerospike_magic.devserver.query import QueryRunner
 from aerospike_magic.devserver.records import Answer, Command, Filter, Refused, run_command
+from aerospike_magic.devserver.store import partition_of
 from aerospike_magic.errors import WireError
 from aerospike_magic.wire.batch import BatchRow, decode_batch_request, encode_batch_last
 from aerospike_magic.wire.digest import DIGEST_SIZE
@@ -45,10 +47,12 @@ class CommandRunner:
         node: whose records.
         connection: where answers go.
         client: the peer, as `query-show` tells it.
+        faults: the node's, for queries that are to be refused.
     """
 
-    def __init__(self, node: Node, connection: socket.socket, client: str) -> None:
+    def __init__(self, node: Node, connection: socket.socket, client: str, faults: Faults | None = None) -> None:
         self._node = node
+        self._faults = faults
         self._socket = connection
         self._client = client
 
@@ -78,7 +82,8 @@ class CommandRunner:
             log.warning("refused a query of %s: %s", self._client, error)
             self._refuse(ResultCode.PARAMETER)
             return
-        QueryRunner(self._node, request, self._socket, self._client).run()
+        refusal = self._faults.take_refusal() if self._faults is not None else None
+        QueryRunner(self._node, request, self._socket, self._client, refusal).run()
 
     def _run_record(self, message: Message) -> None:
         answer = self._record_answer(message, message.field(FieldType.DIGEST), None)
@@ -106,10 +111,16 @@ class CommandRunner:
             form.ops,
             own or matches,
         )
+        partition = partition_of(digest)
+        if not self._node.membership.is_available(partition):
+            return Answer(ResultCode.UNAVAILABLE)
         if form.info2:
             self._node.counters.writes += 1
         else:
             self._node.counters.reads += 1
+        # A real node sends what is another one's over to that one; here the store is the same, but it is counted.
+        if not (self._node.is_master(partition) if form.info2 else self._node.holds(partition)):
+            self._node.counters.proxied += 1
         return run_command(namespace, command)
 
     def _run_batch(self, message: Message) -> None:
@@ -119,7 +130,7 @@ class CommandRunner:
         if field is not None and message.field(FieldType.FILTER_EXPRESSION) is None:
             plain = find_plain_batch(field)
         namespace = self._node.namespaces.get(plain.namespace) if plain is not None else None
-        if plain is not None and namespace is not None:
+        if plain is not None and namespace is not None and self._node.membership.is_whole:
             answers, left = put_plain_batch(namespace, plain)
             self._node.counters.writes += plain.n_rows - len(left)
             self._answer_rows(left, None, answers)

@@ -1,4 +1,4 @@
-"""The settings and counters that an idle, single, in-memory node of this build tells about itself.
+"""The settings and counters that an idle, in-memory node of this build tells about itself.
 
 Only what clients and tools read is here; the rest of a real server's several hundred names is left out.
 """
@@ -87,6 +87,7 @@ NAMESPACE_STATISTICS: Mapping[str, Any] = {
     "migrate_tx_partitions_remaining": 0,
     "migrate_rx_partitions_remaining": 0,
     "migrate_fresh_partitions": 4096,
+    "client_proxy_complete": 0,
     "pi_query_long_basic_complete": 0,
     "pi_query_long_basic_error": 0,
     "pi_query_long_basic_abort": 0,

@@ -9,11 +9,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from aerospike_magic.devserver import configuration
 from aerospike_magic.devserver.directory import N_PARTITIONS
+from aerospike_magic.devserver.membership import REPLICATION_FACTOR
 from aerospike_magic.devserver.node import BUILD, Node
+from aerospike_magic.devserver.shares import count_namespace, count_sets, held_partitions
 from aerospike_magic.devserver.sindex import KINDS, TYPES, SecondaryIndex
 from aerospike_magic.devserver.store import EPOCH_S, Namespace, SetState, now_ms, now_s
 from aerospike_magic.wire.info import parse_info_pairs
@@ -28,6 +30,9 @@ FEATURES = (
     "pipelining;pquery;pscans;query-show;relaxed-sc;replicas;replicas-all;replicas-master;replicas-max;"
     "truncate-namespace;udf"
 )
+CONTROL = "devserver-control"
+"""Not a real command: what `control` takes, if the server was started to listen to that."""
+
 _MAX_INDEX_NAME = 63
 
 Handler: TypeAlias = Callable[[Node, str], str]
@@ -52,6 +57,8 @@ def answer_info(node: Node, command: str) -> str:
         the answer without the command; refusals are `ERROR:code:text`.
     """
     name, parameters = _split(command)
+    if name == CONTROL and node.control is not None:
+        return node.control(parameters)
     handler = _HANDLERS.get(name)
     if handler is None:
         if name in _ENTERPRISE:
@@ -89,33 +96,48 @@ def _service(node: Node, _: str) -> str:
 
 
 def _peers(node: Node, _: str) -> str:
-    return "0,3000,[]"
+    cluster = node.membership
+    # An address leaves out the default port, as the second field has it.
+    peers = [f"[{cluster.names[i]},,[{cluster.addresses[i].removesuffix(':3000')}]]" for i in cluster.peers(node.index)]
+    return f"{cluster.peers_generation},3000,[{','.join(peers)}]"
+
+
+def _no_peers(node: Node, _: str) -> str:
+    """Peers by a kind of address that no node has."""
+    return f"{node.membership.peers_generation},3000,[]"
+
+
+def _services(node: Node, _: str) -> str:
+    cluster = node.membership
+    return ";".join(cluster.addresses[i] for i in cluster.peers(node.index))
 
 
 def _replicas(node: Node, _: str) -> str:
-    bitmap = node.owned_bitmap()
-    return ";".join(f"{name}:0,1,{bitmap}" for name in node.namespaces)
+    bitmaps = node.membership.bitmaps(node.index)
+    return ";".join(f"{name}:0,{len(bitmaps)},{','.join(bitmaps)}" for name in node.namespaces)
 
 
 def _replicas_all(node: Node, _: str) -> str:
-    bitmap = node.owned_bitmap()
-    return ";".join(f"{name}:1,{bitmap}" for name in node.namespaces)
+    bitmaps = node.membership.bitmaps(node.index)
+    return ";".join(f"{name}:{len(bitmaps)},{','.join(bitmaps)}" for name in node.namespaces)
 
 
 def _replicas_master(node: Node, _: str) -> str:
-    bitmap = node.owned_bitmap()
+    bitmap = node.membership.bitmaps(node.index)[0]
     return ";".join(f"{name}:{bitmap}" for name in node.namespaces)
 
 
 def _statistics(node: Node, _: str) -> str:
-    objects = sum(namespace.objects for namespace in node.namespaces.values())
+    objects = sum(sum(count_namespace(node, namespace)) for namespace in node.namespaces.values())
     counters = node.counters
     return configuration.pairs(
         {
             **configuration.STATISTICS,
-            "cluster_key": node.cluster_key,
-            "cluster_principal": node.name,
-            "paxos_principal": node.name,
+            "cluster_key": node.membership.cluster_key,
+            "cluster_size": node.membership.size,
+            "cluster_generation": 1 + node.membership.peers_generation,
+            "cluster_principal": node.membership.principal,
+            "paxos_principal": node.membership.principal,
             "uptime": int(time.monotonic() - node.started),
             "objects": objects,
             "client_connections": counters.connections,
@@ -141,25 +163,36 @@ def _namespace_info(node: Node, parameters: str) -> str:
     namespace = node.namespaces.get(parameters)
     if namespace is None:
         return "ERROR:20:unknown namespace"
-    objects = namespace.objects
-    used = sum(state.used_bytes for state in namespace.sets)
+    cluster = node.membership
+    masters, replicas = count_namespace(node, namespace)
+    used = sum(n_bytes for _, n_bytes in count_sets(node, namespace))
     size = configuration.DATA_SIZE
     return configuration.pairs(
         {
             **configuration.NAMESPACE_STATISTICS,
-            "objects": objects,
-            "master_objects": objects,
+            "objects": masters + replicas,
+            "master_objects": masters,
+            "prole_objects": replicas,
+            "ns_cluster_size": cluster.size,
+            "effective_replication_factor": cluster.replication_factor,
+            "unavailable_partitions": cluster.n_unavailable,
+            "client_proxy_complete": node.counters.proxied,
             "current_time": now_s(),
-            "index_used_bytes": objects * 64,
+            "index_used_bytes": (masters + replicas) * 64,
             "sindex_used_bytes": (16 << 20) * sum(1 for _ in node.indexes[parameters]),
             "data_total_bytes": size,
             "data_used_bytes": used,
             "data_used_pct": 100 * used // size,
             "data_avail_pct": 100 - 100 * used // size,
             "pi_query_long_basic_complete": node.queries.completed,
-            **configuration.NAMESPACE,
+            **_namespace_configuration(node),
         }
     )
+
+
+def _namespace_configuration(node: Node) -> dict[str, Any]:
+    factor = min(REPLICATION_FACTOR, len(node.membership.names))
+    return {**configuration.NAMESPACE, "replication-factor": factor}
 
 
 def _sets(node: Node, parameters: str) -> str:
@@ -170,17 +203,18 @@ def _sets(node: Node, parameters: str) -> str:
     for namespace in node.namespaces.values():
         if name and namespace.name != name:
             continue
-        for state in namespace.sets[1:]:
+        counts = count_sets(node, namespace)
+        for state, (objects, n_bytes) in zip(namespace.sets[1 : len(counts)], counts[1:], strict=True):
             if set_name and state.name != set_name:
                 continue
-            answers.append(_describe_set(node, namespace, state))
+            answers.append(_describe_set(node, namespace, state, objects, n_bytes))
     return ";".join(answers) + (";" if answers else "")
 
 
-def _describe_set(node: Node, namespace: Namespace, state: SetState) -> str:
+def _describe_set(node: Node, namespace: Namespace, state: SetState, objects: int, n_bytes: int) -> str:
     return (
-        f"ns={namespace.name}:set={state.name}:objects={state.objects}:tombstones=0"
-        f":data_used_bytes={state.used_bytes}:truncate_lut={state.truncated_ms}"
+        f"ns={namespace.name}:set={state.name}:objects={objects}:tombstones=0"
+        f":data_used_bytes={n_bytes}:truncate_lut={state.truncated_ms}"
         f":sindexes={node.indexes[namespace.name].count(state.name)}:index_populating=false:truncating=false"
         ":default-read-touch-ttl-pct=0:default-ttl=0:disable-eviction=false:enable-index=false"
         ":stop-writes-count=0:stop-writes-size=0"
@@ -220,7 +254,7 @@ def _get_config(node: Node, parameters: str) -> str:
     wanted = parse_info_pairs(parameters)
     if wanted.get("context") == "namespace":
         _namespace(node, wanted)
-        return configuration.pairs(configuration.NAMESPACE)
+        return configuration.pairs(_namespace_configuration(node))
     return configuration.pairs({"cluster-name": node.cluster_name, "service.port": node.port, **configuration.SERVICE})
 
 
@@ -258,7 +292,7 @@ def _index_stats(node: Node, name: str, index_name: str) -> str:
     index = node.indexes[name].get(index_name)
     if index is None:
         raise InfoError(201, "no index")
-    return index.stats(node.namespaces[name])
+    return index.stats(node.namespaces[name], held_partitions(node))
 
 
 def _sindex_create(node: Node, parameters: str) -> str:
@@ -335,7 +369,7 @@ _HANDLERS: dict[str, Handler] = {
     "build": _fixed(BUILD),
     "build-os": _fixed("python"),
     "cluster-name": lambda node, _: node.cluster_name,
-    "cluster-stable": lambda node, _: node.cluster_key,
+    "cluster-stable": lambda node, _: node.membership.cluster_key,
     "edition": _fixed(EDITION),
     "features": _fixed(FEATURES),
     "get-config": _get_config,
@@ -349,15 +383,15 @@ _HANDLERS: dict[str, Handler] = {
     "node": lambda node, _: node.name,
     "partition-generation": lambda node, _: str(node.partition_generation),
     "partitions": _fixed(str(N_PARTITIONS)),
-    "peers-clear-alt": _peers,
+    "peers-clear-alt": _no_peers,
     "peers-clear-std": _peers,
-    "peers-generation": _fixed("0"),
-    "peers-tls-alt": _peers,
-    "peers-tls-std": _peers,
+    "peers-generation": lambda node, _: str(node.membership.peers_generation),
+    "peers-tls-alt": _no_peers,
+    "peers-tls-std": _no_peers,
     "query-abort": _query_abort,
     "query-abort-all": _query_abort_all,
     "query-show": _query_show,
-    "rebalance-generation": lambda node, _: str(node.partition_generation + 1),
+    "rebalance-generation": lambda node, _: str(node.membership.rebalances),
     "replicas": _replicas,
     "replicas-all": _replicas_all,
     "replicas-master": _replicas_master,
@@ -365,8 +399,8 @@ _HANDLERS: dict[str, Handler] = {
     "service": _service,
     "service-clear-alt": _fixed(""),
     "service-clear-std": _service,
-    "services": _fixed(""),
-    "services-alumni": _fixed(""),
+    "services": _services,
+    "services-alumni": _services,
     "sets": _sets,
     "sindex": _sindex,
     "sindex-create": _sindex_create,

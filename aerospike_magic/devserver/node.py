@@ -1,21 +1,19 @@
 """A node: who it is, which namespaces it holds and which partitions it owns, and the queries it runs.
 
 Identity, ownership and storage are apart, so that several nodes can share out one cluster's partitions: `Node` is the
-identity and the counters, `owned` the ownership, `Namespace` the storage.
+identity and the counters, `Membership` the ownership, `Storage` what all nodes share.
 """
 
 from __future__ import annotations
 
-import base64
-import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from aerospike_magic.devserver.directory import N_PARTITIONS
 from aerospike_magic.devserver.jobs import QueryJobs
+from aerospike_magic.devserver.membership import MASTER, NONE, Membership
 from aerospike_magic.devserver.sindex import Indexes
-from aerospike_magic.devserver.store import Namespace, now_ms
+from aerospike_magic.devserver.store import Namespace
 
 BUILD = "8.0.0.9"
 """The server version whose behaviour this server follows; clients choose their features by it."""
@@ -32,6 +30,19 @@ class Counters:
     reads: int = 0
     writes: int = 0
     malformed: int = 0
+    proxied: int = 0
+
+
+class Storage:
+    """Records and indexes: one for all nodes of a cluster.
+
+    Args:
+        namespaces: their names.
+    """
+
+    def __init__(self, namespaces: Sequence[str]) -> None:
+        self.namespaces = {name: Namespace(name) for name in namespaces}
+        self.indexes = {name: Indexes(state) for name, state in self.namespaces.items()}
 
 
 class Node:
@@ -41,35 +52,57 @@ class Node:
         name: the node id, 16 characters as real ones have.
         host: the address it tells clients.
         port: its port.
-        namespaces: names of its namespaces.
+        storage: the cluster's records, or names of namespaces to begin with.
         cluster_name: what `cluster-name` answers.
+        membership: the cluster it is a member of; None for one of its own.
+        index: which member it is.
     """
 
     def __init__(
-        self, name: str, host: str, port: int, namespaces: Sequence[str], cluster_name: str = "devserver"
+        self,
+        name: str,
+        host: str,
+        port: int,
+        storage: Storage | Sequence[str],
+        cluster_name: str = "devserver",
+        *,
+        membership: Membership | None = None,
+        index: int = 0,
     ) -> None:
         self.name = name
         self.host = host
         self.port = port
         self.cluster_name = cluster_name
-        self.namespaces = {namespace: Namespace(namespace) for namespace in namespaces}
-        self.indexes = {namespace: Indexes(state) for namespace, state in self.namespaces.items()}
+        if not isinstance(storage, Storage):
+            storage = Storage(storage)
+        self.namespaces = storage.namespaces
+        self.indexes = storage.indexes
         self.queries = QueryJobs()
         self.counters = Counters()
         self.started = time.monotonic()
-        self.cluster_key = f"{now_ms() & 0xFFFFFFFFFFFF:012X}"
-        self.partition_generation = 0
-        self.lock = threading.Lock()
-        self.owned: frozenset[int] = frozenset(range(N_PARTITIONS))
+        self.membership = membership or Membership([name], [format_address(host, port)])
+        self.index = index
+        self.control: Callable[[str], str] | None = None
 
     @property
     def address(self) -> str:
         """`host:port` as told to clients."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return format_address(self.host, self.port)
 
-    def owned_bitmap(self) -> str:
-        """The owned partitions as base64 of 512 bytes, the highest bit of a byte first."""
-        bitmap = bytearray(N_PARTITIONS // 8)
-        for partition in self.owned:
-            bitmap[partition >> 3] |= 0x80 >> (partition & 7)
-        return base64.b64encode(bitmap).decode()
+    @property
+    def partition_generation(self) -> int:
+        """How often its partitions have changed."""
+        return self.membership.generations[self.index]
+
+    def holds(self, partition: int) -> bool:
+        """Whether it is the master or a replica of a partition, so that it can answer reads and queries of it."""
+        return bool(self.membership.columns[self.index][partition] != NONE)
+
+    def is_master(self, partition: int) -> bool:
+        """Whether it is the master of a partition, so that writes are its own."""
+        return bool(self.membership.columns[self.index][partition] == MASTER)
+
+
+def format_address(host: str, port: int) -> str:
+    """Write `host:port`, an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Sequence
 from types import TracebackType
 
+from aerospike_magic.devserver.orders import ClusterControl
 from aerospike_magic.errors import DevServerError
 
 
@@ -23,7 +24,13 @@ class DevServer:
         synthetic: put so many made-up records of 7 bins into `test.bench`.
         port: port to listen on, 0 for a free one.
         host: address to listen on.
+        nodes: how many nodes the cluster has.
         timeout_s: how long loading and starting may take.
+
+    Attributes:
+        host, port: the first node's address.
+        ports: all nodes' ports.
+        control: stops nodes, moves partitions and makes the network bad, for tests.
 
     Raises:
         DevServerError: it did not start.
@@ -42,15 +49,21 @@ class DevServer:
         synthetic: int = 0,
         port: int = 0,
         host: str = "127.0.0.1",
+        nodes: int = 1,
         timeout_s: float = 120.0,
     ) -> None:
         self.host = host
         self.port = port
+        self.ports: list[int] = []
+        self.control = ClusterControl(self._ask)
+        self._lock = threading.Lock()
         self._timeout_s = timeout_s
         self._process: subprocess.Popen[str] | None = None
         self._arguments = ["--host", host, "--port", str(port), "--watch-stdin", "--quiet"]
         for name in namespaces:
             self._arguments += ["--namespace", name]
+        if nodes != 1:
+            self._arguments += ["--nodes", str(nodes)]
         if demo:
             self._arguments.append("--demo")
         if synthetic:
@@ -86,13 +99,14 @@ class DevServer:
             line = self._process.stdout.readline().split()
         finally:
             watch.cancel()
-        if len(line) != 3:
+        if len(line) < 3:
             code = self._process.wait()
             self.stop()
             raise DevServerError(
                 f"the development server did not start (exit code {code})", hint="its messages are above"
             )
-        self.port = int(line[2])
+        self.ports = [int(port) for port in line[2:]]
+        self.port = self.ports[0]
         return self
 
     def stop(self) -> None:
@@ -111,6 +125,15 @@ class DevServer:
             if pipe is not None:
                 with contextlib.suppress(OSError):
                     pipe.close()
+
+    def _ask(self, line: str) -> str:
+        process = self._process
+        if process is None or process.stdin is None or process.stdout is None:
+            raise DevServerError("the server does not run")
+        with self._lock:
+            process.stdin.write(line + "\n")
+            process.stdin.flush()
+            return process.stdout.readline().strip()
 
     def __enter__(self) -> DevServer:
         return self.start()

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from aerospike_magic.devserver.arena import Arena
 from aerospike_magic.devserver.evaluate import Expression
+from aerospike_magic.devserver.faults import Refusal
 from aerospike_magic.devserver.instructions import ExpressionError
 from aerospike_magic.devserver.jobs import QueryJob
 from aerospike_magic.devserver.kernels.scan import select_records, write_parts, write_whole
@@ -67,10 +68,19 @@ class QueryRunner:
         request: what is asked for.
         connection: where the answer goes; its time-out is set for sending.
         client: the peer, as `query-show` tells it.
+        refusal: how a test wants it to end; None for as it comes.
     """
 
-    def __init__(self, node: Node, request: QueryRequest, connection: socket.socket, client: str) -> None:
+    def __init__(
+        self,
+        node: Node,
+        request: QueryRequest,
+        connection: socket.socket,
+        client: str,
+        refusal: Refusal | None = None,
+    ) -> None:
         self._node = node
+        self._refusal = refusal
         self._request = request
         self._socket = connection
         self.job = QueryJob(
@@ -99,6 +109,8 @@ class QueryRunner:
         """
         code = 0
         try:
+            if self._refusal is not None and not self._refusal.late:
+                raise Stopped(self._refusal.code)
             namespace, set_id, matcher, index = self._prepare()
         except Stopped as stopped:
             self._send_last(stopped.code)
@@ -115,6 +127,8 @@ class QueryRunner:
                 if not self._left:
                     break
             self._flush()
+            if self._refusal is not None:
+                code = self._refusal.code
         except Stopped as stopped:
             code = stopped.code
         except OSError:
@@ -157,19 +171,20 @@ class QueryRunner:
     def _batches(self, namespace: Namespace, index: SecondaryIndex | None) -> Iterator[Batch]:
         request = self._request
         after = {partition_of(digest): digest for digest in request.digests}
-        for partition in [*after, *request.partitions]:
-            if partition not in self._node.owned:
-                self._send_unavailable(partition)
-        wanted = [p for p in sorted({*after, *request.partitions}) if p in self._node.owned]
+        wanted = sorted({*after, *request.partitions})
         if index is not None:
             assert request.index_range is not None
             bvals = {partition_of(d): bval for d, bval in zip(request.digests, request.bvals, strict=False)}
-            yield from self._index_batches(namespace, index, wanted, after, bvals)
+            held = [partition for partition in wanted if self._holds(partition)]
+            yield from self._index_batches(namespace, index, held, after, bvals)
             return
         parts: list[Offsets] = []
         with_arena = namespace.arena
         size = 0
         for partition in wanted:
+            # Asked when its turn comes, as by a real node: partitions may move while a query runs.
+            if not self._holds(partition):
+                continue
             with namespace.lock:
                 arena, offsets = namespace.arena, namespace.snapshot(partition, after.get(partition))
             if parts and (arena is not with_arena or size + len(offsets) > 4 * RUN or len(parts) >= 256):
@@ -296,6 +311,15 @@ class QueryRunner:
         # A refusal carries no LAST flag on a real server; only a query that was started ends with one.
         self._send(Message(info3=int(Info3.LAST) if self.job.ended else 0, result_code=code))
 
-    def _send_unavailable(self, partition: int) -> None:
-        self._flush()
-        self._send(Message(info3=int(Info3.PARTITION_DONE), result_code=ResultCode.UNAVAILABLE, generation=partition))
+    def _holds(self, partition: int) -> bool:
+        """Whether the node can read a partition; says so to the client if not."""
+        if self._node.holds(partition):
+            return True
+        done = Message(info3=int(Info3.PARTITION_DONE), result_code=ResultCode.UNAVAILABLE, generation=partition)
+        data = encode_message(done)
+        if self._at + len(data) > len(self._out):
+            self._flush()
+        end = self._at + len(data)
+        self._out[self._at : end] = np.frombuffer(data, np.uint8)
+        self._at = end
+        return False

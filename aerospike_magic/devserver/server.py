@@ -13,8 +13,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from typing import cast
 
 from aerospike_magic.devserver.commands import CommandRunner
+from aerospike_magic.devserver.faults import Faults, FaultySocket
 from aerospike_magic.devserver.info import answer_info
 from aerospike_magic.devserver.node import Node
 from aerospike_magic.errors import DevServerError, WireError
@@ -51,8 +53,13 @@ class Server:
         self._lock = threading.Lock()
         self._stopping = threading.Event()
 
-    def serve(self, node: Node) -> None:
-        """Accept connections until `stop` is called from another thread or a signal handler."""
+    def serve(self, node: Node, faults: Faults | None = None) -> None:
+        """Accept connections until `stop` is called from another thread or a signal handler.
+
+        Args:
+            node: who answers.
+            faults: what goes wrong on the way; None for nothing ever.
+        """
         while not self._stopping.is_set():
             try:
                 connected, address = self._listener.accept()
@@ -63,7 +70,9 @@ class Server:
                 log.warning("could not accept a connection: %s", error)
                 time.sleep(0.1)
                 continue
-            connection = Connection(node, connected, f"{address[0]}+{address[1]}", self._closed)
+            if faults is not None:
+                connected = cast(socket.socket, FaultySocket(connected, faults))
+            connection = Connection(node, connected, f"{address[0]}+{address[1]}", self._closed, faults)
             with self._lock:
                 self._connections.add(connection)
             threading.Thread(target=connection.run, name=f"client-{address[1]}", daemon=True).start()
@@ -92,14 +101,22 @@ class Connection:
         connected: the socket.
         client: `address+port`, as `query-show` tells it.
         closed: called once when the connection is gone.
+        faults: the node's, for queries that are to be refused.
     """
 
-    def __init__(self, node: Node, connected: socket.socket, client: str, closed: Callable[[Connection], None]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        connected: socket.socket,
+        client: str,
+        closed: Callable[[Connection], None],
+        faults: Faults | None = None,
+    ) -> None:
         self._node = node
         self._socket = connected
         self._client = client
         self._closed = closed
-        self._runner = CommandRunner(node, connected, client)
+        self._runner = CommandRunner(node, connected, client, faults)
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def run(self) -> None:

@@ -52,9 +52,17 @@ class SecondaryIndex:
             f":type={self.type}:indextype={self.kind}:context=null:state=RW"
         )
 
-    def stats(self, namespace: Namespace) -> str:
-        """The index's statistics as `sindex-stat` tells them."""
-        _, values, offsets = self._entries(namespace)
+    def stats(self, namespace: Namespace, held: npt.NDArray[np.bool_] | None = None) -> str:
+        """The index's statistics as `sindex-stat` tells them.
+
+        Args:
+            namespace: where.
+            held: for each partition whether its entries count; None for all.
+        """
+        arena, values, offsets = self._entries(namespace)
+        if held is not None:
+            counts = held[namespace.partitions_at(offsets, arena)]
+            values, offsets = values[counts], offsets[counts]
         entries = len(values)
         distinct = len(np.unique(values))
         records = len(np.unique(offsets))

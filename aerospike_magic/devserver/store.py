@@ -243,6 +243,11 @@ class Namespace:
 
     # -- bytes --
 
+    def partitions_at(self, offsets: npt.NDArray[np.int64], arena: Arena) -> npt.NDArray[np.int64]:
+        """Say which partitions the records at these offsets of an arena belong to."""
+        at = offsets + self.digest_at
+        return (arena.bytes[at].astype(np.int64) | arena.bytes[at + 1].astype(np.int64) << 8) & (N_PARTITIONS - 1)
+
     def u32(self, at: int) -> int:
         """Read four big-endian bytes of the arena."""
         data = self.arena.bytes
