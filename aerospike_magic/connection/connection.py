@@ -177,9 +177,7 @@ class Connection:
         """
         if node is None:
             return self._info_all(command)
-        name = node.name if isinstance(node, Node) else node
-        with translated(self._settings, f"ask {command!r}", node=name):
-            return _checked(command, _value(self.client.info_single_node(command, name)), name)
+        return self._info_one(command, node.name if isinstance(node, Node) else node)
 
     def namespaces(self) -> list[str]:
         """Return the names of the namespaces, sorted."""
@@ -239,17 +237,17 @@ class Connection:
             key=lambda node: node.name,
         )
 
-    def partition_map(self, namespace: str) -> PartitionMap:
+    def partition_map(self, namespace: str, timeout_s: float | None = None) -> PartitionMap:
         """Ask every node which partitions it is master of, now.
 
-        A node that does not answer owns nothing in the map.
+        A node that does not answer (in `timeout_s` seconds, or the settings' timeout) owns nothing in the map.
 
         Raises:
             SchemaError: there is no such namespace.
             ConnectError: no node answered.
         """
         nodes = self.nodes()
-        result = build_partition_map(namespace, nodes, self._info_all("replicas"))
+        result = build_partition_map(namespace, nodes, self._info_all("replicas", timeout_s))
         if len(result.missing) == len(result.owners):
             split_name(f"{namespace}.x", namespaces=self.namespaces())
         return result
@@ -353,13 +351,18 @@ class Connection:
         entries, per_value = catalog.combine_index_statistics(list(answers), replication_factor)
         return replace(index, entries=entries, entries_per_value=per_value)
 
-    def _info_all(self, command: str) -> dict[str, str]:
+    def _info_one(self, command: str, name: str, timeout_s: float | None = None) -> str:
+        policy = {} if timeout_s is None else {"timeout": int(timeout_s * 1000)}
+        with translated(self._settings, f"ask {command!r}", node=name):
+            return _checked(command, _value(self.client.info_single_node(command, name, policy)), name)
+
+    def _info_all(self, command: str, timeout_s: float | None = None) -> dict[str, str]:
         """Ask all nodes; one that does not answer is left out, unless none does."""
         answers: dict[str, str] = {}
         failure: AerospikeMagicError | None = None
         for name in sorted(row["node_name"] for row in self._node_rows()):
             try:
-                answers[name] = self.info(command, name)
+                answers[name] = self._info_one(command, name, timeout_s)
             except AerospikeMagicError as error:
                 failure = failure or error
         if not answers and failure is not None:

@@ -45,16 +45,6 @@ def ask_job(connected: socket.socket, task_id: int) -> JobCounts | None:
     return parse_job(_ask(connected, f"query-show:trid={task_id}"))
 
 
-def is_job_running(connection: Connection, node: Node, task_id: int) -> bool:
-    """Whether the node, asked over another socket, still runs the query."""
-    try:
-        with connection.open_socket(node, 2.0) as connected:
-            counts = ask_job(connected, task_id)
-    except (AerospikeMagicError, OSError):
-        return False
-    return counts is not None and counts.is_active
-
-
 def abort_job(connection: Connection, node: Node, task_id: int) -> bool:
     """Abort a query; False where the node cannot be reached or does not permit it (it then ends by itself)."""
     try:

@@ -39,7 +39,9 @@ from aerospike_magic.scan.worker import Worker
 
 _PROGRESS_INTERVAL_S = 0.1
 _MAP_INTERVAL_S = 0.2
+_MAP_TIMEOUT_S = 0.5
 _JOIN_S = 0.8
+_ABORT_S = 0.4
 _FIRST_ROWS = 4_096
 
 
@@ -238,7 +240,7 @@ class Scan:
 
     def _look_after_trouble(self) -> None:
         try:
-            partition_map = self._connection.partition_map(self.plan.namespace)
+            partition_map = self._connection.partition_map(self.plan.namespace, _MAP_TIMEOUT_S)
         except AerospikeMagicError:
             partition_map = None  # the cluster cannot be asked just now: the clock for giving up runs on
         for scan_pass in self._passes:
@@ -246,7 +248,7 @@ class Scan:
                 scan_pass.tracker.reassign(partition_map)
             partitions, reason = scan_pass.tracker.given_up()
             if partitions:
-                raise _unavailable(partitions, reason, self._tally.returned, self.plan.options.give_up_s)
+                raise _unavailable(partitions, reason, self.progress, self.plan.options.give_up_s)
 
     def _tell(self) -> None:
         callback = self.plan.options.on_progress
@@ -272,8 +274,10 @@ class Scan:
         for thread in (*self._workers, self._monitor):
             if thread is not None and thread is not threading.current_thread() and thread.ident is not None:
                 thread.join(max(0.0, deadline - time.monotonic()))
-        if abort:
-            for job in jobs:
+        # A node that is not told finds out by itself, as its socket is closed: silent ones must not hold us up.
+        deadline = time.monotonic() + _ABORT_S
+        for job in jobs if abort else ():
+            if time.monotonic() < deadline:
                 abort_job(self._connection, job.node, job.task_id)
 
     def _finish(self, state: ScanState, error: str = "") -> None:
@@ -289,7 +293,7 @@ class Scan:
 
 
 def _unavailable(
-    partitions: tuple[int, ...], reason: BaseException | None, returned: int, give_up_s: float
+    partitions: tuple[int, ...], reason: BaseException | None, progress: ScanProgress, give_up_s: float
 ) -> PartitionsUnavailable:
     shown = ", ".join(map(str, partitions[:8])) + (" …" if len(partitions) > 8 else "")
     why = reason.message if isinstance(reason, AerospikeMagicError) else str(reason)
@@ -297,5 +301,6 @@ def _unavailable(
         f"{len(partitions):,} of 4,096 partitions could not be read for {give_up_s:g} s: {shown} ({why})",
         partitions=partitions,
         node=reason.node if isinstance(reason, AerospikeMagicError) else None,
-        hint=f"{returned:,} rows were read, they are not a whole result; see give_up_s",
+        hint=f"{progress.records:,} records from {progress.partitions_done:,} partitions were read, "
+        "they are not a whole result; see give_up_s",
     )

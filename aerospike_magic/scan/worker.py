@@ -15,7 +15,7 @@ from random import SystemRandom
 from aerospike_magic.connection import Connection, Node
 from aerospike_magic.errors import AerospikeMagicError, ConnectError, ScanTimeout, ServerError
 from aerospike_magic.scan.decode import AnswerDecoder, ResumePoints, Step
-from aerospike_magic.scan.jobs import JobCounts, ask_job, is_job_running
+from aerospike_magic.scan.jobs import JobCounts, ask_job
 from aerospike_magic.scan.tracker import Group, PartitionTracker
 from aerospike_magic.wire.message import ResultCode, result_text
 
@@ -33,6 +33,8 @@ _PASSING = frozenset(
     )
 )
 _RECEIVE_BUFFER_BYTES = 4 << 20
+_QUESTION = "?"
+_QUESTION_TIMEOUT_S = 2.0
 _random = SystemRandom()
 
 
@@ -138,7 +140,7 @@ class Worker(threading.Thread):
             except (OSError, ConnectError, ScanTimeout, ServerError) as error:
                 if self._stopping.is_set() or not _is_passing(error):
                     raise
-                self._drop_socket(group.node)
+                self._drop_socket(group.node.name)
                 if scan_pass.on_omitted is not None:
                     # Records passed over before the cut lie behind the resume points: nobody would count them.
                     scan_pass.on_omitted(group.partitions)
@@ -165,7 +167,7 @@ class Worker(threading.Thread):
                 return
         answer = self.decoder.answer()
         if answer.result_code != ResultCode.OK:
-            self._drop_socket(group.node)
+            self._drop_socket(group.node.name)
             raise ServerError(
                 f"the server refused a scan: {result_text(answer.result_code)}",
                 code=answer.result_code,
@@ -196,7 +198,7 @@ class Worker(threading.Thread):
             try:
                 n_bytes = connected.recv_into(self.decoder.free_space())
             except TimeoutError:
-                if self._stopping.is_set() or is_job_running(self._connection, node, task_id):
+                if self._stopping.is_set() or self._is_running(node, task_id):
                     continue
                 raise ScanTimeout(
                     f"no byte for {self._timeout_s:g} s",
@@ -207,18 +209,33 @@ class Worker(threading.Thread):
                 raise ConnectError("the node closed the connection", node=str(node))
             return n_bytes
 
+    def _is_running(self, node: Node, task_id: int) -> bool:
+        """Whether the node, asked over another socket, still runs our query."""
+        try:
+            counts = ask_job(self._open(_QUESTION, node, min(self._timeout_s, _QUESTION_TIMEOUT_S)), task_id)
+        except (AerospikeMagicError, OSError):
+            return False
+        finally:
+            self._drop_socket(_QUESTION)
+        return counts is not None and counts.is_active
+
     def _connected(self, node: Node) -> socket.socket:
         connected = self._sockets.get(node.name)
         if connected is None:
-            connected = self._connection.open_socket(node, self._timeout_s)
+            connected = self._open(node.name, node, self._timeout_s)
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
-            self._sockets[node.name] = connected
-            if self._stopping.is_set():
-                _shut_down(connected)
         return connected
 
-    def _drop_socket(self, node: Node) -> None:
-        connected = self._sockets.pop(node.name, None)
+    def _open(self, name: str, node: Node, timeout_s: float) -> socket.socket:
+        """Open a socket, under a name by which `stop` finds and wakes it."""
+        connected = self._connection.open_socket(node, timeout_s)
+        self._sockets[name] = connected
+        if self._stopping.is_set():
+            _shut_down(connected)
+        return connected
+
+    def _drop_socket(self, name: str) -> None:
+        connected = self._sockets.pop(name, None)
         if connected is not None:
             connected.close()
 
