@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -84,22 +84,29 @@ class PartitionTracker:
         with self._changed:
             self._states[list(partitions)] = PartitionState.WAITING
 
-    def take(self, preferred: int = -1) -> Group | None:
+    def take(self, preferred: int = -1, before_wait: Callable[[], None] | None = None) -> Group | None:
         """Return the next group to read, waiting for one if others are still being read; None when all is done.
 
         Args:
             preferred: index of the node the worker is connected to, -1 for none.
+            before_wait: called once, without a lock held, if there is a wait, for what cannot wait that long.
         """
-        with self._changed:
-            while not self._stopped:
-                if not self._unfinished():
-                    self._changed.notify_all()
+        while True:
+            with self._changed:
+                while not self._stopped:
+                    if not self._unfinished():
+                        self._changed.notify_all()
+                        return None
+                    group = self._next_group(preferred)
+                    if group is not None:
+                        return group
+                    if before_wait is not None:
+                        break
+                    self._changed.wait(self._pause_s())
+                else:
                     return None
-                group = self._next_group(preferred)
-                if group is not None:
-                    return group
-                self._changed.wait(self._pause_s())
-            return None
+            before_wait()
+            before_wait = None
 
     def finish(self, group: Group, unavailable: Sequence[int] = (), reason: BaseException | None = None) -> None:
         """Take a group back as read to its end, but for the partitions that its node could not serve."""

@@ -129,7 +129,8 @@ class Worker(threading.Thread):
     def _run_pass(self, scan_pass: ScanPass) -> None:
         node_index = -1
         while not self._stopping.is_set():
-            group = scan_pass.tracker.take(node_index)
+            # Rows that were read do not wait for partitions in trouble.
+            group = scan_pass.tracker.take(node_index, before_wait=self.decoder.flush)
             if group is None:
                 return
             node_index = group.node_index

@@ -132,6 +132,20 @@ def test_the_official_client_sends_each_command_to_the_right_node(cluster: DevSe
     assert all(node.queries_done for node in status)
 
 
+def test_replicas_answer_reads(cluster: DevServer, client3: Any) -> None:
+    for replica in (aerospike.POLICY_REPLICA_ANY, aerospike.POLICY_REPLICA_SEQUENCE, aerospike.POLICY_REPLICA_MASTER):
+        for i in range(0, N, 31):
+            assert client3.get(("test", "c", i), {"replica": replica})[2] == {"i": i}
+    assert [node.proxied for node in cluster.control.status()] == [0, 0, 0]
+
+
+def test_the_official_client_follows_partitions_that_move(cluster: DevServer, client3: Any) -> None:
+    for turn in range(6):
+        cluster.control.move(range(turn * 300, turn * 300 + 1500), turn % 3, (turn + 1) % 3)
+        assert sorted(r[2]["i"] for r in client3.query("test", "c").results()) == list(range(N))
+        assert all(record.record for record in client3.batch_read([("test", "c", i) for i in range(N)]).batch_records)
+
+
 def test_counts_of_a_node_are_of_its_partitions(cluster: DevServer, client3: Any) -> None:
     objects = masters = 0
     for port in cluster.ports:

@@ -22,6 +22,8 @@ TABLE = "test.bench"
 SLOW = ScanOptions(records_per_second=12_000, partitions_per_request=64, batch_rows=1_024)
 """About a second for the whole set, on three nodes."""
 
+FAST = ScanOptions(partitions_per_request=64, batch_rows=1_024)
+
 Event = tuple[float, Callable[[], Any]]
 """At which share of the rows, and what happens then."""
 
@@ -58,6 +60,21 @@ def check_bench(table: pa.Table, ids: Any = None) -> None:
     assert table.num_rows == len(wanted)
     assert np.array_equal(table["id"].to_numpy(), wanted)
     assert table["name"].to_pylist() == [f"item{i:06d}" for i in wanted]
+
+
+def fill(joined: Connection, name: str, ids: range, seldom: int = 0) -> None:
+    """Write records; with `seldom`, only every so many have a bin of that name, and no other is in all."""
+    from aerospike_helpers.batch import records as batch
+    from aerospike_helpers.operations import operations
+
+    def write(i: int) -> batch.Write:
+        bins = [operations.write("name", f"item{i:06d}")] * (i != 11) + [operations.write("id", i)] * (not seldom)
+        bins += [operations.write("seldom", i)] * bool(seldom and i % seldom == 0)
+        return batch.Write(("test", name, i), bins or [operations.write("other", 1)])
+
+    for start in range(ids.start, ids.stop, 500):
+        rows = [write(i) for i in range(start, min(start + 500, ids.stop))]
+        joined.client.batch_write(batch.BatchRecords(rows))
 
 
 def scan_threads() -> list[str]:
