@@ -342,8 +342,9 @@ class Connection:
             raise no_such_set(namespace, set_name, [s.name for s in self.sets(namespace)])
         seed = zlib.crc32(f"{namespace}.{set_name}".encode())
         runs = plan_sample(objects, sample_records, seed)
-        partition_map = self.partition_map(namespace)
-        records, partitions = read_sample(self.open_socket, partition_map, set_name, runs, sample_records)
+        records, partitions = read_sample(
+            self.open_socket, lambda: self.partition_map(namespace), set_name, runs, sample_records
+        )
         return infer_schema(namespace, set_name, records, objects, sampled_partitions=partitions)
 
     def _with_statistics(self, index: IndexInfo, replication_factor: int) -> IndexInfo:

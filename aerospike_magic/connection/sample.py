@@ -33,6 +33,9 @@ _RUNS = 8
 # Expiry times on the wire count from here: 2010-01-01 UTC, in Unix seconds.
 _CITRUSLEAF_EPOCH = 1_262_304_000
 _RECEIVE_SIZE = 1 << 18
+# A cluster takes a second or two to share out the partitions of a node that died.
+_WAITS_S = (0.3, 1.0)
+_PATIENCE_S = 5.0
 # NOT_FOUND ends a query of an empty set on older servers; UNAVAILABLE names a partition that has just moved.
 _GOES_ON = (ResultCode.OK, ResultCode.NOT_FOUND, ResultCode.UNAVAILABLE)
 
@@ -87,16 +90,16 @@ def plan_sample(objects: int, sample_records: int, seed: int) -> list[PartitionR
 
 def read_sample(
     open_socket: Callable[[Node], socket.socket],
-    partition_map: PartitionMap,
+    find_map: Callable[[], PartitionMap],
     set_name: str,
     runs: Sequence[PartitionRun],
     sample_records: int,
 ) -> tuple[list[SampleRecord], int]:
-    """Read runs, one after another, until there are enough records.
+    """Read runs, one after another, until there are enough records; from the start again if a node goes away.
 
     Args:
         open_socket: opens a socket to a node, login done.
-        partition_map: of the namespace.
+        find_map: asks for the namespace's partition map.
         set_name: the set.
         runs: from `plan_sample`.
         sample_records: stop after the run that brings this many.
@@ -108,6 +111,24 @@ def read_sample(
         ServerError: a node refused the query.
         ConnectError: a node stopped answering.
     """
+    patience_ends = time.monotonic() + _PATIENCE_S
+    for wait_s in _WAITS_S:
+        try:
+            return _read_runs(open_socket, find_map(), set_name, runs, sample_records)
+        except ConnectError:
+            if time.monotonic() + wait_s > patience_ends:
+                raise
+        time.sleep(wait_s)
+    return _read_runs(open_socket, find_map(), set_name, runs, sample_records)
+
+
+def _read_runs(
+    open_socket: Callable[[Node], socket.socket],
+    partition_map: PartitionMap,
+    set_name: str,
+    runs: Sequence[PartitionRun],
+    sample_records: int,
+) -> tuple[list[SampleRecord], int]:
     sockets: dict[Node, socket.socket] = {}
     records: list[SampleRecord] = []
     n_partitions = 0

@@ -139,6 +139,15 @@ def test_an_index_scan_survives_a_node(cluster: DevServer, joined: Connection) -
         joined.client.index_remove("test", "bench_id")
 
 
+def test_a_schema_is_sampled_though_a_node_dies(cluster: DevServer, joined: Connection) -> None:
+    wanted = joined.schema(TABLE, refresh=True).arrow
+    killer = threading.Thread(target=cluster.control.stop_node, args=(1, 0.4))
+    cluster.control.cut(ALL, 2_000)
+    killer.start()
+    assert joined.schema(TABLE, refresh=True).arrow == wanted
+    killer.join()
+
+
 # -- partitions that move --
 
 
@@ -300,6 +309,45 @@ def test_eight_scans_at_once_while_a_node_dies(cluster: DevServer, joined: Conne
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2])
+def test_everything_at_once(cluster: DevServer, joined: Connection, seed: int) -> None:
+    chance = random.Random(seed)
+    orders = cluster.control
+    down: list[int] = []
+
+    def trouble(turn: int) -> None:
+        kind = chance.randrange(7)
+        first = chance.randrange(3_000)
+        if turn % 4 == 0:
+            orders.heal()  # or refusals would come faster than they are met
+        if kind == 0 and not down:
+            down.append(chance.randrange(3))
+            orders.stop_node(down[0], chance.random() * 0.3)
+        elif kind <= 1 and down:
+            orders.start_node(down.pop())
+        elif kind == 2:
+            orders.move(range(first, first + 500), *chance.sample(range(3), 2))
+        elif kind == 3:
+            orders.cut(ALL, chance.randrange(100_000), 2)
+        elif kind == 4:
+            orders.refuse(ALL, chance.choice([7, 9, 11, 14, 18, 210]), 2, late=chance.random() < 0.5)
+        elif kind == 5:
+            orders.withhold(range(first, first + 200))
+            time.sleep(chance.random() * 0.2)
+            orders.release(range(first, first + 200))
+        else:
+            orders.freeze(first % 3)
+            time.sleep(chance.random() * 0.3)
+            orders.thaw(first % 3)
+
+    with Repeated(trouble, 0.05) as troubles:
+        for _ in range(5):
+            check_bench(scan_all(joined, options=FAST)[0])
+            check_bench(scan_all(joined, options=replace(SLOW, records_per_second=30_000))[0])
+    assert troubles.n_done > 20
 
 
 def test_no_node_is_left(cluster: DevServer, joined: Connection) -> None:
