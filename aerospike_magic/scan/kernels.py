@@ -17,7 +17,6 @@ Protocol facts: Aerospike server `as/include/base/proto.h` (as_proto, as_msg, as
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
 from aerospike_magic.scan.intrinsics import (
@@ -562,8 +561,16 @@ def _end_message(tables, state, header, info3, code):
 
 
 @njit("int64(uintp, uintp)", nogil=True, cache=True)
-def _decode(tables, state):
-    """Decode until the chunk, the batch or the answer ends; returns why it stopped, position in `state`."""
+def decode(tables, state):
+    """Decode until the chunk, the batch or the answer ends.
+
+    Args:
+        tables: address of N_TABLES addresses and numbers, see the names above; what they point to must stay alive.
+        state: address of N_STATE numbers; position and counts go on from call to call.
+
+    Returns:
+        Why it stopped: NEED_DATA, BATCH_FULL, GROW_HEAP, LAST_MESSAGE, SERVER_REFUSED or MALFORMED.
+    """
     base, end = _get(tables, A_CHUNK), _get(tables, C_END)
     at, row, proto_left = _get(state, OFFSET), _get(state, ROW), _get(state, PROTO_LEFT)
     status = NEED_DATA
@@ -617,16 +624,3 @@ def _decode(tables, state):
     _set(state, PROTO_LEFT, proto_left)
     _set(state, ERROR_OFFSET, at)
     return status
-
-
-def decode(tables: npt.NDArray[np.int64], state: npt.NDArray[np.int64]) -> int:
-    """Decode until the chunk, the batch or the answer ends.
-
-    Args:
-        tables: N_TABLES addresses and numbers, see the names above; what they point to must stay alive.
-        state: N_STATE numbers; position and counts go on from call to call.
-
-    Returns:
-        Why it stopped: NEED_DATA, BATCH_FULL, GROW_HEAP, LAST_MESSAGE, SERVER_REFUSED or MALFORMED.
-    """
-    return int(_decode(tables.ctypes.data, state.ctypes.data))
