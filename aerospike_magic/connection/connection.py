@@ -18,7 +18,7 @@ from aerospike_magic.connection.client import open_client
 from aerospike_magic.connection.cluster import Node, PartitionMap, build_partition_map, parse_peer_tls_names
 from aerospike_magic.connection.names import no_such_set, split_name
 from aerospike_magic.connection.records import batch_keys, read_batch
-from aerospike_magic.connection.refusals import translated
+from aerospike_magic.connection.refusals import checked_answer, translated
 from aerospike_magic.connection.sample import plan_sample, read_sample
 from aerospike_magic.connection.settings import ConnectionSettings, resolve_settings
 from aerospike_magic.connection.sockets import SocketOpener
@@ -365,7 +365,7 @@ class Connection:
     def _info_one(self, command: str, name: str, timeout_s: float | None = None) -> str:
         policy = {} if timeout_s is None else {"timeout": int(timeout_s * 1000)}
         with translated(self._settings, f"ask {command!r}", node=name):
-            return _checked(command, _value(self.client.info_single_node(command, name, policy)), name)
+            return checked_answer(command, self.client.info_single_node(command, name, policy), name)
 
     def _info_all(self, command: str, timeout_s: float | None = None) -> dict[str, str]:
         """Ask all nodes; one that does not answer is left out, unless none does."""
@@ -394,16 +394,3 @@ class Connection:
 
 def _merged(tables: Iterable[dict[str, str]]) -> dict[str, str]:
     return {key: value for table in tables for key, value in table.items()}
-
-
-def _value(answer: str) -> str:
-    return answer.partition("\t")[2].rstrip("\n") if "\t" in answer else answer.rstrip("\n")
-
-
-def _checked(command: str, answer: str, node: str) -> str:
-    failure = parse_info_failure(answer)
-    if failure is not None:
-        raise ServerError(
-            f"info {command!r} was refused: {failure.text or 'no reason given'}", code=failure.code, node=node
-        )
-    return answer

@@ -13,6 +13,7 @@ from aerospike import exception as client_errors
 
 from aerospike_magic.connection.settings import ConnectionSettings
 from aerospike_magic.errors import AerospikeMagicError, ConfigError, ConnectError, ServerError
+from aerospike_magic.wire.info import parse_info_failure
 
 # Result codes of the server (as/include/base/proto.h) and, below zero, of the C client (as_status.h).
 _CLIENT_TIMEOUT = {9, -8}
@@ -133,3 +134,18 @@ def _reach_hint(settings: ConnectionSettings) -> str:
 
 def _first_line(text: str) -> str:
     return text.strip().splitlines()[0] if text.strip() else "no reason given"
+
+
+def checked_answer(command: str, answer: str, node: str) -> str:
+    """Return a node's answer to an info command, without the command that stands before it.
+
+    Raises:
+        ServerError: the node refused the command.
+    """
+    value = (answer.partition("\t")[2] if "\t" in answer else answer).rstrip("\n")
+    failure = parse_info_failure(value)
+    if failure is not None:
+        raise ServerError(
+            f"info {command!r} was refused: {failure.text or 'no reason given'}", code=failure.code, node=node
+        )
+    return value

@@ -55,8 +55,8 @@ NEED_DATA, BATCH_FULL, GROW_HEAP, LAST_MESSAGE, SERVER_REFUSED, MALFORMED = rang
 ) = range(12)
 N_STATE = 16
 
-# Indices into `tables`: addresses (A_…) and numbers (C_…). The kernel sees no array object, only addresses: numba counts
-# an array's references atomically at every call that takes it, which cost more than the decoding.
+# Indices into `tables`: addresses (A_…) and numbers (C_…). The kernel sees no array object, only addresses: numba
+# counts an array's references atomically at every call that takes it, which cost more than the decoding.
 (
     A_CHUNK,  # the bytes received, PADDING readable bytes behind them
     C_END,  # how many

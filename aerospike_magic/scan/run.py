@@ -302,5 +302,5 @@ def _unavailable(
         partitions=partitions,
         node=reason.node if isinstance(reason, AerospikeMagicError) else None,
         hint=f"{progress.records:,} records from {progress.partitions_done:,} partitions were read, "
-        "they are not a whole result; see give_up_s",
+        "they are not a whole result; is a node down?",
     )
