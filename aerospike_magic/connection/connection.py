@@ -26,7 +26,7 @@ from aerospike_magic.errors import AerospikeMagicError, ConnectError, ServerErro
 from aerospike_magic.schema.infer import SampleRecord, infer_schema
 from aerospike_magic.schema.nested import kernels_ready
 from aerospike_magic.schema.types import Kind, SetSchema
-from aerospike_magic.wire.info import parse_info_failure, parse_info_list
+from aerospike_magic.wire.info import parse_info_list
 
 DEFAULT_SAMPLE_RECORDS = 5_000
 
