@@ -23,8 +23,6 @@ RECORDS = [
     if not row["label"].startswith(("scan", "sindex", "info", "truncate")) and row["exchanges"]
 ]
 NOT_YET = {
-    "operate list": "list operations come with issue 4",
-    "operate map": "map operations come with issue 4",
     "get geo": "stored without the index cells of the point, which clients skip",
 }
 TIMED = {"ttl"}
