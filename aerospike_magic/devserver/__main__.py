@@ -11,6 +11,7 @@ import threading
 from collections.abc import Sequence
 from types import FrameType
 
+from aerospike_magic.devserver.files import Source, load_file
 from aerospike_magic.devserver.flights import load_flights
 from aerospike_magic.devserver.memory import release_unused
 from aerospike_magic.devserver.node import Node
@@ -44,6 +45,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--synthetic", type=int, default=0, metavar="N", help="put N made-up records of 7 bins into test.bench"
     )
+    parser.add_argument(
+        "--load",
+        action="append",
+        default=[],
+        metavar="FILE:NS.SET[:KEY]",
+        help="load a Parquet, CSV or JSON lines file into a set, column KEY as the user key; may be repeated",
+    )
     parser.add_argument("--node-name", default="BB9DE5E4FE00A01", help=argparse.SUPPRESS)
     parser.add_argument("--watch-stdin", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--quiet", action="store_true", help="log warnings only")
@@ -74,10 +82,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Start, load, serve, and stop when told to."""
-    server = Server(options.host, options.port)
     wanted = [*(options.namespaces or ("test", "demo"))]
+    sources = [Source.parse(text) for text in options.load]
+    wanted += [source.namespace for source in sources]
     wanted += ["demo"] * options.demo + ["test"] * bool(options.synthetic)
     namespaces = list(dict.fromkeys(wanted))
+    server = Server(options.host, options.port)
     node = Node(options.node_name, options.host, server.port, namespaces)
     stopped = threading.Event()
 
@@ -95,6 +105,9 @@ def run(options: argparse.Namespace) -> int:
         log.info("loaded %s", load_flights(node.namespaces["demo"]))
     if options.synthetic:
         log.info("loaded %d made-up records", load_synthetic(node.namespaces["test"], options.synthetic))
+    for source in sources:
+        n_records = load_file(source, node.namespaces[source.namespace])
+        log.info("loaded %d records of %s into %s.%s", n_records, source.path, source.namespace, source.set_name)
     release_unused()
     log.info("in-memory development server, not a database; namespaces %s", ", ".join(namespaces))
     log.info("listening on %s", node.address)
