@@ -34,7 +34,7 @@ bench: $(STAMP)  ## measure against the alternatives; prints ratios, writes benc
 	$(BIN)/python -m benchmarks
 
 lab: $(STAMP)  ## open JupyterLab with the notebooks
-	$(BIN)/jupyter lab --notebook-dir=notebooks
+	$(BIN)/jupyter lab --notebook-dir=notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
 
 server: $(STAMP)  ## run the embedded server with the demo data on port 3000
 	$(BIN)/aerospike-magic server --port 3000 --demo

@@ -19,12 +19,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from aerospike_magic.connection import Connection, connect
     from aerospike_magic.dataset import AerospikeDataset
+    from aerospike_magic.scan.options import ScanOptions
+    from aerospike_magic.schema.types import SetSchema
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AerospikeDataset",
     "Connection",
+    "ScanOptions",
+    "SetSchema",
     "__version__",
     "connect",
     "load_ipython_extension",
@@ -35,6 +39,8 @@ _LAZY = {
     "connect": "aerospike_magic.connection",
     "Connection": "aerospike_magic.connection",
     "AerospikeDataset": "aerospike_magic.dataset",
+    "ScanOptions": "aerospike_magic.scan.options",
+    "SetSchema": "aerospike_magic.schema.types",
 }
 
 

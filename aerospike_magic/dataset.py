@@ -8,6 +8,7 @@ than every number. A reader that stops early (LIMIT) stops the scan.
 from __future__ import annotations
 
 import threading
+import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -17,9 +18,10 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from aerospike_magic.connection import Connection
+from aerospike_magic.errors import MismatchWarning
 from aerospike_magic.filters.arrow import from_arrow_expression
 from aerospike_magic.filters.predicate import Predicate, conjunction
-from aerospike_magic.scan import Scan, ScanOptions, ScanPlan, plan_scan
+from aerospike_magic.scan import Mismatch, Scan, ScanOptions, ScanPlan, plan_scan
 from aerospike_magic.schema.types import SetSchema
 
 _SCANS_KEPT = 64
@@ -142,12 +144,12 @@ class AerospikeDataset(pads.Dataset):
         if dataset is not self:
             with self._lock:
                 self._scans.append(scan)
-        reader = pa.RecordBatchReader.from_batches(scan.schema, scan.batches())
+        reader = pa.RecordBatchReader.from_batches(scan.schema, _told(scan))
         return pads.Scanner.from_batches(reader, columns=projection)
 
     def to_batches(self, columns: Any = None, filter: Any = None, **options: Any) -> Iterator[pa.RecordBatch]:
         """Yield the record batches of a scan."""
-        yield from self.scan(columns, filter).batches()
+        yield from _told(self.scan(columns, filter))
 
     def to_table(self, columns: Any = None, filter: Any = None, **options: Any) -> pa.Table:
         """Read into one table."""
@@ -156,11 +158,11 @@ class AerospikeDataset(pads.Dataset):
     def head(self, num_rows: int, columns: Any = None, filter: Any = None, **options: Any) -> pa.Table:
         """Return some `num_rows` rows; the scan stops once it has them."""
         scan = self.scan(columns, filter, limit=num_rows)
-        return pa.Table.from_batches(scan.batches(), scan.schema)
+        return pa.Table.from_batches(_told(scan), scan.schema)
 
     def count_rows(self, filter: Any = None, **options: Any) -> int:
         """Count rows; no bin travels, except for a filter that is checked after the scan."""
-        return sum(batch.num_rows for batch in self.scan((), filter).batches())
+        return sum(batch.num_rows for batch in _told(self.scan((), filter)))
 
     def with_options(self, options: ScanOptions) -> AerospikeDataset:
         """Return the same set, scanned with other options."""
@@ -172,6 +174,12 @@ class AerospikeDataset(pads.Dataset):
             extra_filter=self._extra_filter,
             with_metadata=self._with_metadata,
         )
+
+    @property
+    def mismatches(self) -> tuple[Mismatch, ...]:
+        """What did not fit in the last scan: values that became NULL, and bins that the schema does not have."""
+        scans = self.scans
+        return scans[-1].progress.mismatches if scans else ()
 
     def cancel(self) -> None:
         """Cancel every scan of this object that still runs."""
@@ -187,6 +195,13 @@ class AerospikeDataset(pads.Dataset):
         if isinstance(filter, pc.Expression):
             return from_arrow_expression(filter, self._set_schema.full_arrow)
         return filter
+
+
+def _told(scan: Scan) -> Iterator[pa.RecordBatch]:
+    """The batches of a scan; at its end a `MismatchWarning` says what did not fit."""
+    yield from scan.batches()
+    for mismatch in scan.progress.mismatches:
+        warnings.warn(f"{scan.plan.schema.name}: {mismatch}", MismatchWarning, stacklevel=2)
 
 
 def _split_projection(columns: Any, names: Sequence[str]) -> tuple[list[str], Any]:

@@ -21,6 +21,8 @@
     │   └── ResultTooLarge       the result would not fit in free memory
     └── DevServerError           the embedded server could not start or load
 
+`MismatchWarning` is no error: it says that values became NULL where a result is read without a cell to show it.
+
 A message says what happened; `hint` what to do next; `node` and `partition` where, when known. No message and no
 repr carries a password, a token or a key.
 """
@@ -147,3 +149,7 @@ class ResultTooLarge(QueryError):
 
 class DevServerError(AerospikeMagicError):
     """The embedded server could not start or load its data."""
+
+
+class MismatchWarning(UserWarning):
+    """Values did not fit their column and are NULL, or a bin has no column; a result is shown all the same."""

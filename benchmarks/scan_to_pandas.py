@@ -58,13 +58,12 @@ def measure(target: Target, repeat: int) -> Measurement:
 def by_scan(address: str, set_name: str) -> dict[str, Any]:
     from aerospike_magic.connection import connect
     from aerospike_magic.dataset import AerospikeDataset
-    from aerospike_magic.engines.frames import table_to_pandas
 
     with connect(address) as connection:
         dataset = AerospikeDataset(connection, f"{NAMESPACE}.{set_name}")
-        table_to_pandas(dataset.head(_WARM_RECORDS))
+        dataset.head(_WARM_RECORDS).to_pandas()
         frames: list[Any] = []
-        figures = measured(lambda: frames.append(table_to_pandas(dataset.to_table())))
+        figures = measured(lambda: frames.append(dataset.to_table().to_pandas()))
         return {**figures, "rows": len(frames[0])}
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from aerospike_magic.connection import Connection
 from aerospike_magic.dataset import AerospikeDataset
-from aerospike_magic.errors import SchemaError
+from aerospike_magic.errors import MismatchError, MismatchWarning, SchemaError
 from aerospike_magic.filters.predicate import Compare
 from aerospike_magic.scan import ScanOptions
 
@@ -150,3 +150,22 @@ def test_an_empty_set_is_an_empty_table_of_its_schema(connection: Connection, ta
     assert nothing.num_rows == 0
     assert nothing.schema == dataset.schema
     assert isinstance(nothing, pa.Table)
+
+
+def test_values_that_do_not_fit_are_told_where_no_cell_shows_them(connection: Connection, table: str) -> None:
+    schema = connection.schema(table).with_types({"name": "int64"})
+    dataset = AerospikeDataset(connection, table, schema=schema)
+    with pytest.warns(MismatchWarning, match="2,000 values of bin 'name' did not fit and are NULL, e.g. \"n"):
+        assert dataset.to_table()["name"].null_count == N
+    assert [(m.bin, m.count) for m in dataset.mismatches] == [("name", N)]
+    strict = dataset.with_options(ScanOptions(on_mismatch="error"))
+    with pytest.raises(MismatchError, match="bin name"):
+        strict.to_table()
+
+
+def test_what_a_notebook_shows_of_them_is_short(dataset: AerospikeDataset) -> None:
+    assert repr(dataset.set_schema) == "<SetSchema test.dataset_test (id int64, name string, x double, opt int64)>"
+    dataset.count_rows()
+    assert repr(dataset.scans[-1].progress).startswith(
+        "<ScanProgress test.dataset_test done: 4,096 of 4,096 partitions"
+    )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 
 from aerospike_magic.devserver.files import Source, load_file
@@ -26,6 +27,24 @@ READY = "ready"
 """First word of the line on standard output that says that clients may come: `ready HOST PORT`."""
 
 
+def _number(most: int) -> Callable[[str], int]:
+    """Make an argparse type: a number from 0 to `most`."""
+
+    def number(text: str) -> int:
+        if not text.isdigit() or int(text) > most:
+            raise argparse.ArgumentTypeError(f"{text} is no number from 0 to {most}")
+        return int(text)
+
+    return number
+
+
+def _namespace(text: str) -> str:
+    """A name that clients and SQL can write: up to 31 letters, digits, - and _, as a real server allows."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,31}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be a namespace: up to 31 letters, digits, - or _")
+    return text
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
     parser = argparse.ArgumentParser(
@@ -33,17 +52,24 @@ def build_parser() -> argparse.ArgumentParser:
         description="An Aerospike-compatible server for development and tests: in memory, not a database.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=3000, help="port, 0 for a free one (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=_number(65_535), default=3000, help="port, 0 for a free one (default: %(default)s)"
+    )
     parser.add_argument(
         "--namespace",
         action="append",
         dest="namespaces",
+        type=_namespace,
         metavar="NAME",
         help="a namespace; may be repeated (default: test and demo)",
     )
     parser.add_argument("--demo", action="store_true", help="load the New York flights of 2013 into demo")
     parser.add_argument(
-        "--synthetic", type=int, default=0, metavar="N", help="put N made-up records of 7 bins into test.bench"
+        "--synthetic",
+        type=_number(1 << 31),
+        default=0,
+        metavar="N",
+        help="put N made-up records of 7 bins into test.bench",
     )
     parser.add_argument(
         "--load",

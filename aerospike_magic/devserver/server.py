@@ -7,8 +7,8 @@ not the protocol close their own connection only.
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
-import os
 import socket
 import threading
 import time
@@ -44,7 +44,10 @@ class Server:
             self._listener = socket.create_server((host, port), family=_family(host), backlog=1024)
         except OSError as error:
             raise DevServerError(
-                f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}", hint="choose another --port"
+                f"cannot listen on {host}:{port}: {error.strerror or error}",
+                hint="choose another --port"
+                if error.errno == errno.EADDRINUSE
+                else "is that an address of this machine?",
             ) from None
         self.port: int = self._listener.getsockname()[1]
         self._connections: set[Connection] = set()

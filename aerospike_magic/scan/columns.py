@@ -43,6 +43,8 @@ class Layout:
         for c, column in enumerate(self.columns):
             self._place(c, column)
         self.name_lo, self.name_hi, self.table = _name_tables(self.columns)
+        always = (Source.DIGEST, Source.GENERATION, Source.TTL)
+        self.last_rows = np.array([kernels.ALWAYS if c.source in always else kernels.NEVER for c in columns], np.int64)
 
     def _place(self, c: int, column: Column) -> None:
         if column.source is Source.DIGEST:
@@ -152,7 +154,8 @@ class BatchBuilder:
         self._mismatches_before = self.mismatches.copy()
         self._heap_bytes_per_row = np.full(layout.n_variable, float(_FIRST_HEAP_BYTES_PER_ROW))
         self.tables = np.zeros(kernels.N_TABLES, np.int64)
-        self.valid_counts = np.zeros(n, np.int64)
+        self.null_counts = np.zeros(n, np.int64)
+        self.last_rows = np.zeros(n, np.int64)
         self.heap_used = np.zeros(layout.n_variable, np.int64)
         self._is_ready = False
 
@@ -169,7 +172,8 @@ class BatchBuilder:
             (kernels.A_VALUES, self.values.rows),
             (kernels.A_BITS, self.bools.rows),
             (kernels.A_VALID, self.bitmaps.rows),
-            (kernels.A_VALID_COUNTS, self.valid_counts),
+            (kernels.A_NULL_COUNTS, self.null_counts),
+            (kernels.A_LAST_ROWS, self.last_rows),
             (kernels.A_OFFSETS, self.offsets.rows),
             (kernels.A_PARTICLES, self.particles),
             (kernels.A_HEAPS, self.heap_address),
@@ -185,6 +189,7 @@ class BatchBuilder:
         tables[kernels.C_COLUMNS] = len(layout.columns)
         tables[kernels.C_BOOLS] = layout.n_bools
         tables[kernels.C_VARIABLE] = layout.n_variable
+        tables[kernels.C_ALWAYS] = np.count_nonzero(layout.last_rows == kernels.ALWAYS)
         tables[kernels.C_HASH] = len(layout.table)
         tables[kernels.C_KEY] = layout.key_column
         tables[kernels.C_GENERATION] = layout.generation_slot
@@ -212,10 +217,12 @@ class BatchBuilder:
 
     def _clear(self) -> None:
         """Forget the rows; the buffers stay."""
-        for zeroed in (self.bools.rows, self.bitmaps.rows, self.offsets.rows[:, :4]):
+        for zeroed in (self.bools.rows, self.offsets.rows[:, :4]):
             zeroed[:] = 0
-        for counts in (self.valid_counts, self.heap_used, self.particles):
+        for counts in (self.null_counts, self.heap_used, self.particles):
             counts[:] = 0
+        self.bitmaps.rows[:] = 0xFF
+        self.last_rows[:] = self.layout.last_rows
 
     @property
     def heap_bytes(self) -> int:
@@ -258,7 +265,7 @@ class BatchBuilder:
             return pa.Array.from_buffers(pa.binary(20), n_rows, [None, self.digests.row(0)])
         if column.source in (Source.GENERATION, Source.TTL):
             return pa.Array.from_buffers(pa.int64(), n_rows, [None, self.values.row(slot)])
-        nulls = n_rows - int(self.valid_counts[c])
+        nulls = int(self.null_counts[c])
         validity = self.bitmaps.row(c) if nulls else None
         if column.kind in (Kind.INT64, Kind.DOUBLE):
             return pa.Array.from_buffers(column.type, n_rows, [validity, self.values.row(slot)], nulls)

@@ -21,7 +21,7 @@ from aerospike_magic.scan.progress import N_PARTITIONS
 from aerospike_magic.schema.convert import describe_particle
 
 # Big enough that the interpreter's share is small, small enough that the bytes are still in the cache when decoded.
-CHUNK_BYTES = 256 << 10
+CHUNK_BYTES = 512 << 10
 _MAX_HEAP_BYTES = 32 << 20
 _MAX_BATCH_AGE_S = 0.25
 _EPOCH_2010 = 1_262_304_000
@@ -92,6 +92,9 @@ class AnswerDecoder:
         self._emit = emit
         self._strict = on_mismatch == "error"
         self._buffer = np.empty(CHUNK_BYTES + kernels.PADDING, np.uint8)
+        self._buffer_address = self._buffer.ctypes.data
+        self._tables_address, self._state_address = self.builder.tables.ctypes.data, self.state.ctypes.data
+        self._resume: ResumePoints | None = None
         self._filled = 0
         self._unavailable = np.zeros(N_PARTITIONS, np.int32)
         self._unseen_names = np.zeros((kernels.MAX_UNSEEN, 2), np.uint64)
@@ -184,15 +187,14 @@ class AnswerDecoder:
     def _decode(self, resume: ResumePoints) -> int:
         self.builder.prepare()
         tables = self.builder.tables
-        for index, array in (
-            (kernels.A_CHUNK, self._buffer),
-            (kernels.A_LAST_DIGESTS, resume.digests),
-            (kernels.A_LAST_VALUES, resume.values),
-            (kernels.A_HAS_DIGEST, resume.known),
-        ):
-            tables[index] = array.ctypes.data
+        tables[kernels.A_CHUNK] = self._buffer_address
         tables[kernels.C_END] = self._filled
-        return int(kernels.decode(tables, self.state))
+        if resume is not self._resume:
+            self._resume = resume
+            tables[kernels.A_LAST_DIGESTS] = resume.digests.ctypes.data
+            tables[kernels.A_LAST_VALUES] = resume.values.ctypes.data
+            tables[kernels.A_HAS_DIGEST] = resume.known.ctypes.data
+        return kernels.decode(self._tables_address, self._state_address)
 
     def _flush_if_due(self) -> None:
         """A batch also ends when it holds much text, or when a slow node would keep its first rows waiting."""
@@ -209,7 +211,7 @@ class AnswerDecoder:
         if rest >= room:
             bigger = np.empty(min(2 * room, kernels.MAX_PROTO_SIZE + 64) + kernels.PADDING, np.uint8)
             bigger[:rest] = self._buffer[start : self._filled]
-            self._buffer = bigger
+            self._buffer, self._buffer_address = bigger, bigger.ctypes.data
         elif start:
             self._buffer[:rest] = self._buffer[start : self._filled].copy()
         self.state[kernels.OFFSET] = 0

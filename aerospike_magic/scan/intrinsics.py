@@ -36,46 +36,14 @@ def _load(width: int, numba_type: Any, swap: bool) -> Any:
     return declare
 
 
-def _declare_u8(typingctx, address):
-    return _load(8, types.int64, False)(typingctx, address)
-
-
-def _declare_be16(typingctx, address):
-    return _load(16, types.int64, True)(typingctx, address)
-
-
-def _declare_le16(typingctx, address):
-    return _load(16, types.int64, False)(typingctx, address)
-
-
-def _declare_be32(typingctx, address):
-    return _load(32, types.int64, True)(typingctx, address)
-
-
-def _declare_be64(typingctx, address):
-    return _load(64, types.uint64, True)(typingctx, address)
-
-
-def _declare_i64(typingctx, address):
-    return _load(64, types.int64, False)(typingctx, address)
-
-
-def _declare_le32(typingctx, address):
-    return _load(32, types.int64, False)(typingctx, address)
-
-
-def _declare_le64(typingctx, address):
-    return _load(64, types.uint64, False)(typingctx, address)
-
-
-load_u8 = intrinsic(_declare_u8)
-load_be16 = intrinsic(_declare_be16)
-load_le16 = intrinsic(_declare_le16)
-load_be32 = intrinsic(_declare_be32)
-load_be64 = intrinsic(_declare_be64)
-load_le64 = intrinsic(_declare_le64)
-load_i64 = intrinsic(_declare_i64)
-load_le32 = intrinsic(_declare_le32)
+load_u8 = intrinsic(_load(8, types.int64, False))
+load_be16 = intrinsic(_load(16, types.int64, True))
+load_le16 = intrinsic(_load(16, types.int64, False))
+load_be32 = intrinsic(_load(32, types.int64, True))
+load_be64 = intrinsic(_load(64, types.uint64, True))
+load_le64 = intrinsic(_load(64, types.uint64, False))
+load_i64 = intrinsic(_load(64, types.int64, False))
+load_le32 = intrinsic(_load(32, types.int64, False))
 
 
 def _store(width: int, value_type: Any) -> Any:
@@ -96,26 +64,10 @@ def _store(width: int, value_type: Any) -> Any:
     return declare
 
 
-def _declare_store_u8(typingctx, address, value):
-    return _store(8, types.int64)(typingctx, address, value)
-
-
-def _declare_store_le32(typingctx, address, value):
-    return _store(32, types.int64)(typingctx, address, value)
-
-
-def _declare_store_le64(typingctx, address, value):
-    return _store(64, types.uint64)(typingctx, address, value)
-
-
-def _declare_store_double(typingctx, address, value):
-    return _store(64, types.float64)(typingctx, address, value)
-
-
-store_u8 = intrinsic(_declare_store_u8)
-store_le32 = intrinsic(_declare_store_le32)
-store_le64 = intrinsic(_declare_store_le64)
-store_double = intrinsic(_declare_store_double)
+store_u8 = intrinsic(_store(8, types.int64))
+store_le32 = intrinsic(_store(32, types.int64))
+store_le64 = intrinsic(_store(64, types.uint64))
+store_double = intrinsic(_store(64, types.float64))
 
 
 @intrinsic

@@ -55,8 +55,8 @@ NEED_DATA, BATCH_FULL, GROW_HEAP, LAST_MESSAGE, SERVER_REFUSED, MALFORMED = rang
 ) = range(12)
 N_STATE = 16
 
-# Indices into `tables`: addresses (A_…) and numbers (C_…). numba counts references atomically whenever it touches an
-# array object; addresses in one table make the kernel three times as fast and its call from Python ten times.
+# Indices into `tables`: addresses (A_…) and numbers (C_…). The kernel sees no array object, only addresses: numba
+# counts an array's references atomically at every call that takes it, which cost more than the decoding.
 (
     A_CHUNK,  # the bytes received, PADDING readable bytes behind them
     C_END,  # how many
@@ -78,8 +78,10 @@ N_STATE = 16
     C_NOTE_UNSEEN,  # 1 where all bins travel
     A_VALUES,  # 8 bytes [fixed, capacity]
     A_BITS,  # booleans, bitmaps [bools, capacity/8]
-    A_VALID,  # validity bitmaps [columns, capacity/8]
-    A_VALID_COUNTS,  # int64 a column
+    A_VALID,  # validity bitmaps [columns, capacity/8], all ones to begin with
+    A_NULL_COUNTS,  # int64 a column
+    A_LAST_ROWS,  # int64 a column: the last row that has a value; ALWAYS where every row has one
+    C_ALWAYS,  # columns where every row has a value (digest, generation, ttl)
     A_OFFSETS,  # int32 [variable, capacity+1]
     A_PARTICLES,  # uint8 [variable, capacity]
     A_HEAPS,  # addresses [variable]
@@ -97,8 +99,8 @@ N_STATE = 16
     A_UNSEEN_FLAGS,  # uint8 [MAX_UNSEEN]
     A_UNSEEN_EXAMPLES,  # int64 [MAX_UNSEEN, 3]
     A_UNAVAILABLE,  # int32 [4096]: partitions the node cannot serve
-) = range(39)
-N_TABLES = 40
+) = range(41)
+N_TABLES = 48
 
 # Column kinds, as in schema.types.Kind; those above are kept as raw particles (JSON, LIST, MAP, STRUCT).
 K_INT64, K_DOUBLE, K_STRING, K_BOOL, K_BINARY, K_GEOJSON = range(6)
@@ -106,6 +108,7 @@ K_INT64, K_DOUBLE, K_STRING, K_BOOL, K_BINARY, K_GEOJSON = range(6)
 MAX_UNSEEN = 64
 MAX_PROTO_SIZE = 128 << 20
 PADDING = 16
+NEVER, ALWAYS = -1, -2
 
 _STORED, _MISMATCH, _GROW = range(3)
 _HASH_A = np.uint64(0x9E3779B97F4A7C15)
@@ -118,6 +121,16 @@ _MAX_INT_AS_DOUBLE = 9007199254740992
 def _at(base, index, width):
     """Address of element `index` of `width` bytes."""
     return np.uintp(base) + np.uintp(index * width)
+
+
+@njit(nogil=True, cache=True)
+def _get(base, index):
+    return load_i64(np.uintp(base) + np.uintp(8 * index))
+
+
+@njit(nogil=True, cache=True)
+def _set(base, index, value):
+    store_le64(np.uintp(base) + np.uintp(8 * index), np.uint64(value))
 
 
 @njit(nogil=True, cache=True)
@@ -187,11 +200,11 @@ def _is_ascii(address, n):
 @njit(nogil=True, cache=True)
 def _append(tables, slot, address, n):
     """Append n bytes to a column's heap, or say that it must grow. Short values go as two wide stores."""
-    used_at = _at(tables[A_HEAP_USED], slot, 8)
+    used_at = _at(_get(tables, A_HEAP_USED), slot, 8)
     used = load_i64(used_at)
-    if used + n + PADDING > load_i64(_at(tables[A_HEAP_CAPACITY], slot, 8)):
+    if used + n + PADDING > load_i64(_at(_get(tables, A_HEAP_CAPACITY), slot, 8)):
         return _GROW
-    target = _at(load_i64(_at(tables[A_HEAPS], slot, 8)), used, 1)
+    target = _at(load_i64(_at(_get(tables, A_HEAPS), slot, 8)), used, 1)
     if n <= 16:
         store_le64(target, load_le64(address))
         store_le64(_at(target, 8, 1), load_le64(_at(address, 8, 1)))
@@ -244,7 +257,7 @@ def _store_other(tables, kind, slot, row, particle, address, n):
         if particle != 17 or n != 1:
             return _MISMATCH
         if load_u8(address) != 0:
-            byte_at = _at(tables[A_BITS], slot * (tables[C_CAPACITY] >> 3) + (row >> 3), 1)
+            byte_at = _at(_get(tables, A_BITS), slot * (_get(tables, C_CAPACITY) >> 3) + (row >> 3), 1)
             store_u8(byte_at, load_u8(byte_at) | (1 << (row & 7)))
         return _STORED
     if kind == K_BINARY:
@@ -259,41 +272,50 @@ def _store_other(tables, kind, slot, row, particle, address, n):
         return _append_text(tables, slot, _at(address, start, 1), n - start)
     status = _append(tables, slot, address, n)
     if status == _STORED:
-        store_u8(_at(tables[A_PARTICLES], slot * tables[C_CAPACITY] + row, 1), particle)
+        store_u8(_at(_get(tables, A_PARTICLES), slot * _get(tables, C_CAPACITY) + row, 1), particle)
     return status
 
 
 @njit(nogil=True, cache=True)
 def _store_value(tables, column, row, particle, address, n):
     """Put one particle into its column; _STORED, _MISMATCH (it does not fit) or _GROW (nothing was changed)."""
-    kind = load_i64(_at(tables[A_KINDS], column, 8))
-    slot = load_i64(_at(tables[A_SLOTS], column, 8))
+    kind = load_i64(_at(_get(tables, A_KINDS), column, 8))
+    slot = load_i64(_at(_get(tables, A_SLOTS), column, 8))
     if kind == K_INT64:
         if particle != 1 or n != 8:
             return _MISMATCH
-        store_le64(_at(tables[A_VALUES], slot * tables[C_CAPACITY] + row, 8), load_be64(address))
+        store_le64(_at(_get(tables, A_VALUES), slot * _get(tables, C_CAPACITY) + row, 8), load_be64(address))
         status = _STORED
     elif kind == K_STRING:
         if particle != 3:
             return _MISMATCH
         status = _append_text(tables, slot, address, n)
     elif kind == K_DOUBLE:
-        value_at = _at(tables[A_VALUES], slot * tables[C_CAPACITY] + row, 8)
+        value_at = _at(_get(tables, A_VALUES), slot * _get(tables, C_CAPACITY) + row, 8)
         status = _store_double(value_at, particle, address, n)
     else:
         status = _store_other(tables, kind, slot, row, particle, address, n)
     if status == _STORED:
-        byte_at = _at(tables[A_VALID], column * (tables[C_CAPACITY] >> 3) + (row >> 3), 1)
-        store_u8(byte_at, load_u8(byte_at) | (1 << (row & 7)))
-        count_at = _at(tables[A_VALID_COUNTS], column, 8)
-        store_le64(count_at, np.uint64(load_i64(count_at) + 1))
+        store_le64(_at(_get(tables, A_LAST_ROWS), column, 8), np.uint64(row))
     return status
 
 
 @njit(nogil=True, cache=True)
-def _is_valid(tables, column, row):
-    byte_at = _at(tables[A_VALID], column * (tables[C_CAPACITY] >> 3) + (row >> 3), 1)
-    return load_u8(byte_at) >> (row & 7) & 1
+def _has_value(tables, column, row):
+    return load_i64(_at(_get(tables, A_LAST_ROWS), column, 8)) == row
+
+
+@njit(nogil=True, cache=True)
+def _mark_nulls(tables, row):
+    """Clear the validity bits of the columns that have no value in this row."""
+    n_bytes, keep = _get(tables, C_CAPACITY) >> 3, 0xFF ^ (1 << (row & 7))
+    for c in range(_get(tables, C_COLUMNS)):
+        last_row = load_i64(_at(_get(tables, A_LAST_ROWS), c, 8))
+        if last_row != row and last_row != ALWAYS:
+            byte_at = _at(_get(tables, A_VALID), c * n_bytes + (row >> 3), 1)
+            store_u8(byte_at, load_u8(byte_at) & keep)
+            count_at = _at(_get(tables, A_NULL_COUNTS), c, 8)
+            store_le64(count_at, np.uint64(load_i64(count_at) + 1))
 
 
 @njit(nogil=True, cache=True)
@@ -306,30 +328,30 @@ def _keep_example(at, value_at, value_len, particle):
 @njit(nogil=True, cache=True)
 def _flag_unseen(tables, state, lo, hi, particle, value_at, value_len):
     """Flag a bin that has no column; the first MAX_UNSEEN names are kept, each with an example."""
-    known = state[N_UNSEEN]
-    names = tables[A_UNSEEN_NAMES]
+    known = _get(state, N_UNSEEN)
+    names = _get(tables, A_UNSEEN_NAMES)
     for i in range(known):
         if load_le64(_at(names, 2 * i, 8)) == lo and load_le64(_at(names, 2 * i + 1, 8)) == hi:
-            store_u8(_at(tables[A_UNSEEN_FLAGS], i, 1), 1)
+            store_u8(_at(_get(tables, A_UNSEEN_FLAGS), i, 1), 1)
             return
     if known == MAX_UNSEEN:
-        state[UNSEEN_OVERFLOW] += 1
+        _set(state, UNSEEN_OVERFLOW, _get(state, UNSEEN_OVERFLOW) + 1)
         return
     store_le64(_at(names, 2 * known, 8), lo)
     store_le64(_at(names, 2 * known + 1, 8), hi)
-    _keep_example(_at(tables[A_UNSEEN_EXAMPLES], 3 * known, 8), value_at, value_len, particle)
-    store_u8(_at(tables[A_UNSEEN_FLAGS], known, 1), 1)
-    state[N_UNSEEN] = known + 1
-    state[NEW_EXAMPLES] = 1
+    _keep_example(_at(_get(tables, A_UNSEEN_EXAMPLES), 3 * known, 8), value_at, value_len, particle)
+    store_u8(_at(_get(tables, A_UNSEEN_FLAGS), known, 1), 1)
+    _set(state, N_UNSEEN, known + 1)
+    _set(state, NEW_EXAMPLES, 1)
 
 
 @njit(nogil=True, cache=True)
 def _flag_mismatch(tables, state, column, particle, value_at, value_len):
-    store_u8(_at(tables[A_MISMATCH_FLAGS], column, 1), 1)
-    example_at = _at(tables[A_MISMATCH_EXAMPLES], 3 * column, 8)
+    store_u8(_at(_get(tables, A_MISMATCH_FLAGS), column, 1), 1)
+    example_at = _at(_get(tables, A_MISMATCH_EXAMPLES), 3 * column, 8)
     if load_i64(example_at) < 0:
         _keep_example(example_at, value_at, value_len, particle)
-        state[NEW_EXAMPLES] = 1
+        _set(state, NEW_EXAMPLES, 1)
 
 
 @njit(nogil=True, cache=True)
@@ -344,22 +366,19 @@ def _count_flags(flags, counts, n):
 @njit(nogil=True, cache=True)
 def _take_back_row(tables, row):
     """Undo what a row that is not complete has left in its columns; it will be decoded again."""
-    n_bytes, keep = tables[C_CAPACITY] >> 3, 0xFF ^ (1 << (row & 7))
-    for c in range(tables[C_COLUMNS]):
-        store_u8(_at(tables[A_MISMATCH_FLAGS], c, 1), 0)
-        if _is_valid(tables, c, row):
-            count_at = _at(tables[A_VALID_COUNTS], c, 8)
-            store_le64(count_at, np.uint64(load_i64(count_at) - 1))
-            byte_at = _at(tables[A_VALID], c * n_bytes + (row >> 3), 1)
-            store_u8(byte_at, load_u8(byte_at) & keep)
-    for b in range(tables[C_BOOLS]):
-        byte_at = _at(tables[A_BITS], b * n_bytes + (row >> 3), 1)
+    n_bytes, keep = _get(tables, C_CAPACITY) >> 3, 0xFF ^ (1 << (row & 7))
+    for c in range(_get(tables, C_COLUMNS)):
+        store_u8(_at(_get(tables, A_MISMATCH_FLAGS), c, 1), 0)
+        if _has_value(tables, c, row):
+            store_le64(_at(_get(tables, A_LAST_ROWS), c, 8), np.uint64(NEVER))
+    for b in range(_get(tables, C_BOOLS)):
+        byte_at = _at(_get(tables, A_BITS), b * n_bytes + (row >> 3), 1)
         store_u8(byte_at, load_u8(byte_at) & keep)
-    for v in range(tables[C_VARIABLE]):
-        start = load_le32(_at(tables[A_OFFSETS], v * (tables[C_CAPACITY] + 1) + row, 4))
-        store_le64(_at(tables[A_HEAP_USED], v, 8), np.uint64(start))
+    for v in range(_get(tables, C_VARIABLE)):
+        start = load_le32(_at(_get(tables, A_OFFSETS), v * (_get(tables, C_CAPACITY) + 1) + row, 4))
+        store_le64(_at(_get(tables, A_HEAP_USED), v, 8), np.uint64(start))
     for i in range(MAX_UNSEEN):
-        store_u8(_at(tables[A_UNSEEN_FLAGS], i, 1), 0)
+        store_u8(_at(_get(tables, A_UNSEEN_FLAGS), i, 1), 0)
 
 
 @njit(nogil=True, cache=True)
@@ -376,16 +395,19 @@ def _skip(base, position, limit, n_parts):
 
 @njit(nogil=True, cache=True)
 def _is_name(tables, column, lo, hi):
-    return load_le64(_at(tables[A_NAME_LO], column, 8)) == lo and load_le64(_at(tables[A_NAME_HI], column, 8)) == hi
+    return (
+        load_le64(_at(_get(tables, A_NAME_LO), column, 8)) == lo
+        and load_le64(_at(_get(tables, A_NAME_HI), column, 8)) == hi
+    )
 
 
 @njit(nogil=True, cache=True)
 def _look_up(tables, lo, hi):
     """The column of a bin name by its hash, or -1."""
-    mask = tables[C_HASH] - 1
+    mask = _get(tables, C_HASH) - 1
     slot = hash_name(lo, hi, mask)
     while True:
-        column = np.int64(np.int32(load_le32(_at(tables[A_HASH], slot, 4))))
+        column = np.int64(np.int32(load_le32(_at(_get(tables, A_HASH), slot, 4))))
         if column < 0 or _is_name(tables, column, lo, hi):
             return column
         slot = (slot + 1) & mask
@@ -395,39 +417,40 @@ def _look_up(tables, lo, hi):
 def _remember(tables, digest_at, index_value_at):
     """Note the record as the last one read of its partition (the first 12 bits of its digest, little-endian)."""
     partition = load_le16(digest_at) & 4095
-    to = _at(tables[A_LAST_DIGESTS], partition, 24)
+    to = _at(_get(tables, A_LAST_DIGESTS), partition, 24)
     store_le64(to, load_le64(digest_at))
     store_le64(_at(to, 8, 1), load_le64(_at(digest_at, 8, 1)))
     store_le32(_at(to, 16, 1), load_le32(_at(digest_at, 16, 1)))
-    store_u8(_at(tables[A_HAS_DIGEST], partition, 1), 1)
+    store_u8(_at(_get(tables, A_HAS_DIGEST), partition, 1), 1)
     if index_value_at != 0:
-        store_le64(_at(tables[A_LAST_VALUES], partition, 8), load_le64(index_value_at))
+        store_le64(_at(_get(tables, A_LAST_VALUES), partition, 8), load_le64(index_value_at))
 
 
 @njit(nogil=True, cache=True)
 def _finish_row(tables, row, header, digest_at):
     """What every complete row gets: metadata columns and the ends of its variable-length values."""
-    if tables[A_DIGESTS] != 0 and digest_at != 0:
-        copy_bytes(_at(tables[A_DIGESTS], row, 20), digest_at, np.int64(20))
-    capacity = tables[C_CAPACITY]
-    if tables[C_GENERATION] >= 0:
+    if _get(tables, A_DIGESTS) != 0 and digest_at != 0:
+        copy_bytes(_at(_get(tables, A_DIGESTS), row, 20), digest_at, np.int64(20))
+    capacity = _get(tables, C_CAPACITY)
+    if _get(tables, C_GENERATION) >= 0:
         generation = load_be32(_at(header, 6, 1))
-        store_le64(_at(tables[A_VALUES], tables[C_GENERATION] * capacity + row, 8), np.uint64(generation))
-    if tables[C_TTL] >= 0:
+        store_le64(_at(_get(tables, A_VALUES), _get(tables, C_GENERATION) * capacity + row, 8), np.uint64(generation))
+    if _get(tables, C_TTL) >= 0:
         void_time = load_be32(_at(header, 10, 1))
-        ttl = np.int64(-1) if void_time == 0 else max(void_time - tables[C_NOW], np.int64(0))
-        store_le64(_at(tables[A_VALUES], tables[C_TTL] * capacity + row, 8), np.uint64(ttl))
-    for v in range(tables[C_VARIABLE]):
-        used = load_i64(_at(tables[A_HEAP_USED], v, 8))
-        store_le32(_at(tables[A_OFFSETS], v * (capacity + 1) + row + 1, 4), used)
+        ttl = np.int64(-1) if void_time == 0 else max(void_time - _get(tables, C_NOW), np.int64(0))
+        store_le64(_at(_get(tables, A_VALUES), _get(tables, C_TTL) * capacity + row, 8), np.uint64(ttl))
+    for v in range(_get(tables, C_VARIABLE)):
+        used = load_i64(_at(_get(tables, A_HEAP_USED), v, 8))
+        store_le32(_at(_get(tables, A_OFFSETS), v * (capacity + 1) + row + 1, 4), used)
 
 
 @njit(nogil=True, cache=True)
 def _decode_record(tables, state, at, limit, cut, row, header):
     """Decode one record message into row `row`; its end, or -1 - reason where it stopped (row to be taken back)."""
-    base = tables[A_CHUNK]
+    base = _get(tables, A_CHUNK)
     position = at + 22
     digest_at = index_value_at = np.uintp(0)
+    n_values = _get(tables, C_ALWAYS)
     n_mismatches = n_unseen = 0
     for _ in range(load_be16(_at(header, 18, 1))):
         if limit - position < 5:
@@ -444,21 +467,24 @@ def _decode_record(tables, state, at, limit, cut, row, header):
             digest_at = _at(base, position + 5, 1)
         elif field == 15 and size == 9:
             index_value_at = _at(base, position + 5, 1)
-        elif field == 2 and tables[C_KEY] >= 0 and size >= 2:
-            column = tables[C_KEY]
-            if _is_valid(tables, column, row):
+        elif field == 2 and _get(tables, C_KEY) >= 0 and size >= 2:
+            column = _get(tables, C_KEY)
+            if _has_value(tables, column, row):
                 return np.int64(-1 - MALFORMED)
             particle = load_u8(_at(base, position + 5, 1))
             stored = _store_value(tables, column, row, particle, _at(base, position + 6, 1), size - 2)
             if stored == _GROW:
-                state[GROW_SLOT], state[GROW_BYTES] = load_i64(_at(tables[A_SLOTS], column, 8)), size
+                _set(state, GROW_SLOT, load_i64(_at(_get(tables, A_SLOTS), column, 8)))
+                _set(state, GROW_BYTES, size)
                 return np.int64(-1 - GROW_HEAP)
-            if stored == _MISMATCH:
+            if stored == _STORED:
+                n_values += 1
+            else:
                 _flag_mismatch(tables, state, column, particle, position + 6, size - 2)
                 n_mismatches += 1
         position += 4 + size
 
-    n_columns = tables[C_COLUMNS]
+    n_columns = _get(tables, C_COLUMNS)
     previous = n_columns
     for _ in range(load_be16(_at(header, 20, 1))):
         if limit - position < 8:
@@ -481,12 +507,12 @@ def _decode_record(tables, state, at, limit, cut, row, header):
             hi |= load_le64(_at(op, 16, 1)) & _low_bytes(name_len - 8)
         else:
             lo &= _low_bytes(name_len)
-        order_at = _at(tables[A_ORDER], previous, 8)
+        order_at = _at(_get(tables, A_ORDER), previous, 8)
         column = load_i64(order_at)
         if column >= n_columns or not _is_name(tables, column, lo, hi):
             column = _look_up(tables, lo, hi)
             if column < 0:
-                if tables[C_NOTE_UNSEEN] == 1 and particle != 0:
+                if _get(tables, C_NOTE_UNSEEN) == 1 and particle != 0:
                     _flag_unseen(tables, state, lo, hi, particle, value_at, value_len)
                     n_unseen += 1
                 continue
@@ -494,20 +520,25 @@ def _decode_record(tables, state, at, limit, cut, row, header):
         previous = column
         if particle == 0:
             continue
-        if _is_valid(tables, column, row):
+        if _has_value(tables, column, row):
             return np.int64(-1 - MALFORMED)  # the same bin twice in one record
         stored = _store_value(tables, column, row, particle, _at(base, value_at, 1), value_len)
         if stored == _GROW:
-            state[GROW_SLOT], state[GROW_BYTES] = load_i64(_at(tables[A_SLOTS], column, 8)), value_len
+            _set(state, GROW_SLOT, load_i64(_at(_get(tables, A_SLOTS), column, 8)))
+            _set(state, GROW_BYTES, value_len)
             return np.int64(-1 - GROW_HEAP)
-        if stored == _MISMATCH:
+        if stored == _STORED:
+            n_values += 1
+        else:
             _flag_mismatch(tables, state, column, particle, value_at, value_len)
             n_mismatches += 1
 
+    if n_values != n_columns:
+        _mark_nulls(tables, row)
     if n_mismatches:
-        _count_flags(tables[A_MISMATCH_FLAGS], tables[A_MISMATCHES], n_columns)
+        _count_flags(_get(tables, A_MISMATCH_FLAGS), _get(tables, A_MISMATCHES), n_columns)
     if n_unseen:
-        _count_flags(tables[A_UNSEEN_FLAGS], tables[A_UNSEEN_COUNTS], MAX_UNSEEN)
+        _count_flags(_get(tables, A_UNSEEN_FLAGS), _get(tables, A_UNSEEN_COUNTS), MAX_UNSEEN)
     if digest_at != 0:
         _remember(tables, digest_at, index_value_at)
     _finish_row(tables, row, header, digest_at)
@@ -518,22 +549,30 @@ def _decode_record(tables, state, at, limit, cut, row, header):
 def _end_message(tables, state, header, info3, code):
     """A message that is no record: the end, a refusal, or a partition that the node cannot serve."""
     if info3 & 4:
-        n = state[N_UNAVAILABLE]
+        n = _get(state, N_UNAVAILABLE)
         if n < 4096:
-            store_le32(_at(tables[A_UNAVAILABLE], n, 4), load_be32(_at(header, 6, 1)) & 4095)
-            state[N_UNAVAILABLE] = n + 1
+            store_le32(_at(_get(tables, A_UNAVAILABLE), n, 4), load_be32(_at(header, 6, 1)) & 4095)
+            _set(state, N_UNAVAILABLE, n + 1)
         if not info3 & 1:
             return NEED_DATA
     else:
-        state[RESULT_CODE] = code
+        _set(state, RESULT_CODE, code)
     return LAST_MESSAGE if info3 & 1 else SERVER_REFUSED
 
 
-@njit("int64(int64[::1], int64[::1])", nogil=True, cache=True)
+@njit("int64(uintp, uintp)", nogil=True, cache=True)
 def decode(tables, state):
-    """Decode until the chunk, the batch or the answer ends; returns why it stopped, position in `state`."""
-    base, end = tables[A_CHUNK], tables[C_END]
-    at, row, proto_left = state[OFFSET], state[ROW], state[PROTO_LEFT]
+    """Decode until the chunk, the batch or the answer ends.
+
+    Args:
+        tables: address of N_TABLES addresses and numbers, see the names above; what they point to must stay alive.
+        state: address of N_STATE numbers; position and counts go on from call to call.
+
+    Returns:
+        Why it stopped: NEED_DATA, BATCH_FULL, GROW_HEAP, LAST_MESSAGE, SERVER_REFUSED or MALFORMED.
+    """
+    base, end = _get(tables, A_CHUNK), _get(tables, C_END)
+    at, row, proto_left = _get(state, OFFSET), _get(state, ROW), _get(state, PROTO_LEFT)
     status = NEED_DATA
     while True:
         if proto_left == 0:
@@ -568,7 +607,7 @@ def decode(tables, state):
             if status == NEED_DATA:
                 continue
             break
-        if row >= tables[C_CAPACITY]:
+        if row >= _get(tables, C_CAPACITY):
             status = BATCH_FULL
             break
         position = _decode_record(tables, state, at, limit, cut, row, header)
@@ -577,9 +616,11 @@ def decode(tables, state):
             status = -1 - position
             break
         row += 1
-        state[N_RECORDS] += 1
+        _set(state, N_RECORDS, _get(state, N_RECORDS) + 1)
         proto_left -= position - at
         at = position
-    state[OFFSET], state[ROW], state[PROTO_LEFT] = at, row, proto_left
-    state[ERROR_OFFSET] = at
+    _set(state, OFFSET, at)
+    _set(state, ROW, row)
+    _set(state, PROTO_LEFT, proto_left)
+    _set(state, ERROR_OFFSET, at)
     return status

@@ -146,7 +146,7 @@ def plan_scan(
         FilterError: a comparison that makes no sense for its column.
     """
     wanted = schema.selected if columns is None else tuple(schema.column(name) for name in columns)
-    objects = next((s.objects for s in connection.sets(schema.namespace) if s.name == schema.set_name), 0)
+    objects = connection.count_objects(schema.namespace, schema.set_name)
     indexes = [i for i in connection.indexes(schema.namespace) if i.set_name == schema.set_name]
     access = choose_access(predicate, schema, indexes, objects, connection.encode_expression)
     compiled = CompiledFilter() if isinstance(access, Nothing) else access.filter

@@ -51,8 +51,14 @@ class Mismatch:
     example: str
     kind: Literal["type", "unseen"] = "type"
 
+    def __str__(self) -> str:
+        values = f"{self.count:,} value{'s' if self.count != 1 else ''}"
+        if self.kind == "unseen":
+            return f"{values} of bin {self.bin!r}, which the sample did not have, are left out, e.g. {self.example}"
+        return f"{values} of bin {self.bin!r} did not fit and are NULL, e.g. {self.example}"
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, repr=False)
 class ScanProgress:
     """A scan at one moment.
 
@@ -97,6 +103,11 @@ class ScanProgress:
     columns: tuple[str, ...] = ()
     mismatches: tuple[Mismatch, ...] = ()
     error: str = ""
+
+    def __repr__(self) -> str:
+        done = f"{self.partitions_done:,} of {self.partitions_total:,} partitions"
+        name = f"{self.namespace}.{self.set_name}"
+        return f"<ScanProgress {name} {self.state}: {done}, {self.scanned:,} scanned, {self.returned:,} returned>"
 
     @property
     def partitions_total(self) -> int:

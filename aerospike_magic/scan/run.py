@@ -297,5 +297,5 @@ def _unavailable(
         f"{len(partitions):,} of 4,096 partitions could not be read for {give_up_s:g} s: {shown} ({why})",
         partitions=partitions,
         node=reason.node if isinstance(reason, AerospikeMagicError) else None,
-        hint=f"{returned:,} rows were read, they are not a whole result; see give_up_s",
+        hint=f"{returned:,} rows were read, they are not a whole result; is a node down?",
     )

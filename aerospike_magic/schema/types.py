@@ -120,7 +120,7 @@ def metadata_columns(key: Column | None = None) -> tuple[Column, ...]:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SetSchema:
     """The columns of a set, with the evidence for them.
 
@@ -140,6 +140,10 @@ class SetSchema:
     objects: int = 0
     sampled_partitions: int = 0
     has_keys: bool = False
+
+    def __repr__(self) -> str:
+        columns = ", ".join(f"{c.name} {c.type_text}" for c in self.selected)
+        return f"<SetSchema {self.name} ({columns})>"
 
     @property
     def name(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import uuid
+from typing import Any
 
 import aerospike
 import numpy as np
@@ -188,3 +189,15 @@ def test_odd_values_do_not_hide_a_set(connection, table):
     assert schema.column("large").kind is Kind.JSON
     assert schema.column("large").evidence.examples == ("[18446744073709551615]",)
     assert schema.column("pairs").evidence.examples == ('{"$map": [[[1], 2]]}',)
+
+
+def test_the_records_of_one_set_are_counted(connection: Any, client: Any) -> None:
+    name = f"count{uuid.uuid4().hex[:8]}"
+    for key in range(7):
+        client.put(("test", name, key), {"x": key})
+    try:
+        assert connection.count_objects("test", name) == 7
+        assert connection.count_objects("test", "no_such_set") == 0
+        assert next(s.objects for s in connection.sets("test") if s.name == name) == 7
+    finally:
+        client.truncate("test", name, 0)

@@ -1,13 +1,32 @@
-"""The vector data set, loaded into the server under test."""
+"""The embedded server itself is under test here, whatever `AEROSPIKE_TEST_HOST` says; and the vector data."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import aerospike
 import pytest
 from recorded import VECTORS, decode_value
+from under_test import TestServer
+
+from aerospike_magic.devserver import DevServer
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[TestServer]:
+    """The embedded server, with the flight data."""
+    with DevServer(namespaces=("test", "demo"), demo=True) as running:
+        yield TestServer(running.host, running.port, True)
+
+
+@pytest.fixture(scope="session")
+def client(server: TestServer) -> Iterator[Any]:
+    """The official client, connected to it."""
+    connected = aerospike.client({"hosts": [(server.host, server.port)]}).connect()
+    yield connected
+    connected.close()
 
 
 @pytest.fixture(scope="session")
