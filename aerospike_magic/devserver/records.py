@@ -36,7 +36,7 @@ Filter = Callable[[Record], bool]
 _NULL: Bin = (0, b"")
 _I64 = struct.Struct(">q")
 _F64 = struct.Struct(">d")
-_WRITES = frozenset(
+WRITES = frozenset(
     (OpType.WRITE, OpType.INCR, OpType.APPEND, OpType.PREPEND, OpType.TOUCH, OpType.DELETE_ALL, OpType.CDT_MODIFY)
 )
 _READS = (OpType.READ, OpType.CDT_READ)
@@ -196,7 +196,7 @@ def _check_write(command: Command, record: Record | None) -> None:
         if op.type in _READS:
             if not command.info1 & _READ:
                 raise Refused(ResultCode.PARAMETER)
-        elif op.type not in _WRITES:
+        elif op.type not in WRITES:
             raise _unsupported(op)
         elif replaces and (op.type != OpType.WRITE or op.particle_type == 0):
             raise Refused(ResultCode.PARAMETER)
