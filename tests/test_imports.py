@@ -29,7 +29,7 @@ ROOMS = [
 ]
 BESIDE = {"devserver": {"errors", "wire", "devserver"}}
 # The command line starts things; the package's front door only points at them, lazily.
-ALLOWED_BESIDE = {"cli": {"devserver"}, "__init__": {*ROOMS}}
+ALLOWED_BESIDE = {"cli": {"devserver"}, "pytest_plugin": {"devserver"}, "__init__": {*ROOMS}}
 
 HEAVY = {
     "duckdb": {"engines", "display", "magic", "cli"},
@@ -80,6 +80,7 @@ def test_a_file_imports_only_rooms_below_its_own(path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
+        ("aerospike_magic.pytest_plugin", {"numpy", "pyarrow", "aerospike", "numba", "duckdb", "IPython", "pandas"}),
         ("aerospike_magic", {"numpy", "pyarrow", "aerospike", "numba", "duckdb", "IPython", "pandas"}),
         ("aerospike_magic.magic", {"numba", "duckdb", "pandas", "aerospike", "anywidget", "pyarrow"}),
     ],

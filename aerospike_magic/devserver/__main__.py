@@ -14,6 +14,7 @@ from types import FrameType
 
 from aerospike_magic.devserver import control
 from aerospike_magic.devserver.cluster import Cluster
+from aerospike_magic.devserver.files import Source, load_file
 from aerospike_magic.devserver.flights import load_flights
 from aerospike_magic.devserver.memory import release_unused
 from aerospike_magic.devserver.synthetic import load_synthetic
@@ -75,6 +76,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--nodes", type=int, default=1, metavar="N", help="nodes of a cluster, on ports from --port (default: 1)"
     )
+    parser.add_argument(
+        "--load",
+        action="append",
+        default=[],
+        metavar="FILE:NS.SET[:KEY]",
+        help="load a Parquet, CSV or JSON lines file into a set, column KEY as the user key; may be repeated",
+    )
     parser.add_argument("--node-name", default="BB9DE5E4FE00A01", help=argparse.SUPPRESS)
     parser.add_argument("--watch-stdin", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--control", action="store_true", help=argparse.SUPPRESS)
@@ -113,6 +121,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(options: argparse.Namespace) -> int:
     """Start, load, serve, and stop when told to."""
     wanted = [*(options.namespaces or ("test", "demo"))]
+    sources = [Source.parse(text) for text in options.load]
+    wanted += [source.namespace for source in sources]
     wanted += ["demo"] * options.demo + ["test"] * bool(options.synthetic)
     namespaces = list(dict.fromkeys(wanted))
     cluster = Cluster(options.host, options.port, namespaces, options.nodes, options.node_name)
@@ -134,6 +144,9 @@ def run(options: argparse.Namespace) -> int:
         log.info("loaded %s", load_flights(cluster.storage.namespaces["demo"]))
     if options.synthetic:
         log.info("loaded %d made-up records", load_synthetic(cluster.storage.namespaces["test"], options.synthetic))
+    for source in sources:
+        n_records = load_file(source, cluster.storage.namespaces[source.namespace])
+        log.info("loaded %d records of %s into %s.%s", n_records, source.path, source.namespace, source.set_name)
     release_unused()
     log.info("in-memory development server, not a database; namespaces %s", ", ".join(namespaces))
     log.info("listening on %s", ", ".join(cluster.membership.addresses))

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Sequence
 from typing import TypeAlias
 
+from aerospike_magic.devserver.background import BackgroundQuery
 from aerospike_magic.devserver.evaluate import Expression
 from aerospike_magic.devserver.faults import Faults
 from aerospike_magic.devserver.instructions import ExpressionError
@@ -73,8 +74,7 @@ class CommandRunner:
 
     def _run_query(self, message: Message) -> None:
         if message.info2 or message.field(FieldType.UDF_OP) is not None:
-            log.warning("refused: background queries and user-defined functions are not supported yet")
-            self._refuse(ResultCode.UNSUPPORTED_FEATURE)
+            self._run_background(message)
             return
         try:
             request = decode_query_request(message)
@@ -84,6 +84,17 @@ class CommandRunner:
             return
         refusal = self._faults.take_refusal() if self._faults is not None else None
         QueryRunner(self._node, request, self._socket, self._client, refusal).run()
+
+    def _run_background(self, message: Message) -> None:
+        try:
+            query = BackgroundQuery(self._node, message, self._client)
+        except Refused as refused:
+            self._refuse(refused.code)
+            return
+        data = encode_proto(ProtoType.MESSAGE, encode_message(Message(info3=int(Info3.LAST))))
+        query.job.sent_bytes = len(data)
+        query.start()
+        self._socket.sendall(data)
 
     def _run_record(self, message: Message) -> None:
         answer = self._record_answer(message, message.field(FieldType.DIGEST), None)

@@ -13,7 +13,8 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from aerospike_magic.devserver import cdt
+from aerospike_magic.devserver.cdt import operate, order
+from aerospike_magic.devserver.cdt.results import NOTHING, CdtError, UnsupportedCall
 from aerospike_magic.devserver.expression import parse_expression
 from aerospike_magic.devserver.instructions import PARTICLE_TYPES, Code, ExpressionError, Kind, Node
 from aerospike_magic.devserver.store import EPOCH_S, Record, now_ms, now_s
@@ -56,7 +57,7 @@ class Expression:
         """
         try:
             return evaluate(self.root, record) is True
-        except cdt.UnsupportedCall as error:
+        except UnsupportedCall as error:
             raise ExpressionError(str(error), 16) from None
 
 
@@ -238,9 +239,9 @@ def _compare(node: Node, left: Any, right: Any) -> Any:
     if kind == Kind.NIL:
         left = right = 0
     elif kind in (Kind.LIST, Kind.MAP):
-        if cdt.has_unordered_map(left) or cdt.has_unordered_map(right):
+        if order.has_unordered_map(left) or order.has_unordered_map(right):
             return UNKNOWN
-        left, right = cdt.compare(left, right), 0
+        left, right = order.compare(left, right), 0
     return _COMPARISONS[node.code](left, right)
 
 
@@ -261,14 +262,19 @@ def _as_element(node: Node, value: Any) -> Any:
 
 def _in_list(node: Node, value: Any, items: list[Any]) -> bool:
     value = _as_element(node.args[0], value)
-    return any(cdt.compare(item, value) == 0 for item in items)
+    return any(order.compare(item, value) == 0 for item in items)
 
 
 def _call(node: Node, container: Any, *args: Any) -> Any:
     values = [_as_element(arg, value) for arg, value in zip(node.args[1:], args, strict=True)]
+    number, path, changes = node.data
+    if path is not None:
+        number, values = _CONTEXT_EVAL, [path, [number, *values]]
     try:
-        value = cdt.call(container, node.data, values)
-    except cdt.Unknown:
+        value = operate.read(container, number, values) if not changes else _changed(container, number, values)
+    except CdtError:
+        return UNKNOWN
+    if value is NOTHING:
         return UNKNOWN
     if isinstance(value, str):
         value = value.encode()
@@ -279,6 +285,13 @@ def _call(node: Node, container: Any, *args: Any) -> Any:
         return UNKNOWN
     return value
 
+
+def _changed(container: Any, number: int, values: list[Any]) -> Any:
+    changed, _ = operate.modify(container, number, values)
+    return container if changed is None else changed
+
+
+_CONTEXT_EVAL = 0xFF
 
 _PYTHON_TYPES: dict[Kind, Any] = {
     Kind.BOOL: bool,

@@ -20,6 +20,7 @@ from aerospike_magic.wire.particle_type import ParticleType
 
 MAX_SIZE = 1 << 20
 MAX_BIN_NAME = 15
+_CHANGES, _CONTEXT_EVAL, _SELECT = 0x40, 0xFF, 0xFE
 
 
 def parse_expression(data: bytes) -> Node:
@@ -249,15 +250,23 @@ class _Parser:
         kind, system = reader.integer(), reader.integer()
         if not 0 <= kind <= Kind.HLL or not reader.is_list:
             raise ExpressionError("a call is malformed")
-        # Modifying calls and those on bits and HLL exist on a real server only.
-        if system != 0:
-            raise ExpressionError("bit, HLL and modifying calls are not supported yet", 16)
+        # Calls on bits and HLL exist on a real server only.
+        if system & ~_CHANGES:
+            raise ExpressionError("bit and HLL calls are not supported yet", ResultCode.UNSUPPORTED_FEATURE)
         size, number = reader.list_size(), reader.integer()
+        path = None
+        if number == _CONTEXT_EVAL:
+            if size != 3:
+                raise ExpressionError("a call with a context is malformed")
+            path = decode_cdt(reader.element())
+            size, number = reader.list_size(), reader.integer()
+        elif number == _SELECT:
+            raise ExpressionError("selecting by path is not supported yet", ResultCode.UNSUPPORTED_FEATURE)
         args = tuple(self.node() for _ in range(size - 1))
         container = self.node()
         if container.kind not in (Kind.LIST, Kind.MAP):
             raise ExpressionError("a call needs a list or a map")
-        return Node(code, Kind(kind), (container, *args), number)
+        return Node(code, Kind(kind), (container, *args), (number, path, bool(system & _CHANGES)))
 
     def _own(self, n: int, expected: int) -> PackReader:
         if n != expected:

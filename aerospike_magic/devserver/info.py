@@ -307,7 +307,11 @@ def _sindex_create(node: Node, parameters: str) -> str:
     kind = wanted.get("indextype", "default").lower()
     if not bin_name or not data_type:
         raise InfoError(4, "missing 'indexdata'")
-    if data_type not in TYPES or kind not in KINDS or wanted.get("context", "null") != "null" or "exp" in wanted:
+    if kind not in KINDS:
+        raise InfoError(4, "bad 'indextype' - must be one of 'default', 'list', 'mapkeys', 'mapvalues'")
+    if data_type not in (*TYPES, "geo2dsphere"):
+        raise InfoError(4, "bad 'indexdata' bin type - must be one of 'numeric', 'string', 'blob', 'geo2dsphere'")
+    if data_type not in TYPES or wanted.get("context", "null") != "null" or "exp" in wanted:
         log.warning("refused: a secondary index %r is not supported yet", parameters)
         raise InfoError(16, "not supported by this development server")
     index = SecondaryIndex(namespace.name, wanted.get("set", ""), name, bin_name, data_type, kind)

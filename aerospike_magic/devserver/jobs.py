@@ -27,6 +27,7 @@ class QueryJob:
     client: str
     socket_timeout_ms: int
     index_name: str = ""
+    is_background: bool = False
     started: float = field(default_factory=time.monotonic)
     ended: float | None = None
     result: int = 0
@@ -50,6 +51,7 @@ class QueryJob:
         else:
             status = _STATUS.get(self.result, "done(abandoned-unknown)")
             ran, since = self.ended - self.started, now - self.ended
+        kind = "background-ops" if self.is_background else "basic"
         index = f":sindex-name={self.index_name}" if self.index_name else ""
         return (
             f"trid={self.task_id}:ns={self.namespace}"
@@ -61,9 +63,11 @@ class QueryJob:
             f":run-time={int(ran * 1000)}:time-since-done={int(since * 1000)}"
             f":recs-throttled={self.throttled}:recs-filtered-meta={self.filtered_meta}"
             f":recs-filtered-bins={self.filtered_bins}:recs-succeeded={self.succeeded}"
-            f":recs-failed={self.failed}:from={self.client}:job-type=basic"
-            f":net-io-bytes={self.sent_bytes}:net-io-time={int(self.sending_s * 1000)}"
-            f":socket-timeout={self.socket_timeout_ms}"
+            f":recs-failed={self.failed}:from={self.client}:job-type={kind}"
+            f":net-io-bytes={self.sent_bytes}"
+            + ("" if self.is_background else f":net-io-time={int(self.sending_s * 1000)}")
+            + f":socket-timeout={self.socket_timeout_ms}"
+            + (":ops-active=0" if self.is_background else "")
         )
 
 

@@ -41,8 +41,8 @@ class Column:
 
     Attributes:
         name: at most 15 bytes.
-        particle_type: INTEGER, DOUBLE, BOOL or STRING.
-        values: numbers (int64, float64 or bool), or texts.
+        particle_type: INTEGER, DOUBLE or BOOL; STRING, BLOB, MAP or LIST.
+        values: numbers (int64, float64 or bool), or texts: a particle's bytes.
         valid: where there is a value; None for everywhere.
     """
 

@@ -22,6 +22,7 @@ class DevServer:
         namespaces: namespaces to have.
         demo: load the flight data into namespace `demo`.
         synthetic: put so many made-up records of 7 bins into `test.bench`.
+        load: files to load, each as `FILE:namespace.set[:keycolumn]`.
         port: port to listen on, 0 for a free one.
         host: address to listen on.
         nodes: how many nodes the cluster has.
@@ -47,6 +48,7 @@ class DevServer:
         *,
         demo: bool = False,
         synthetic: int = 0,
+        load: Sequence[str] = (),
         port: int = 0,
         host: str = "127.0.0.1",
         nodes: int = 1,
@@ -68,6 +70,8 @@ class DevServer:
             self._arguments.append("--demo")
         if synthetic:
             self._arguments += ["--synthetic", str(synthetic)]
+        for source in load:
+            self._arguments += ["--load", source]
 
     @property
     def address(self) -> str:

@@ -11,6 +11,8 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from aerospike_magic.devserver.cdt.operate import modify_bin, read_bin
+from aerospike_magic.devserver.cdt.results import CdtError, UnsupportedCall
 from aerospike_magic.devserver.store import Bin, Namespace, Record, encode_op, now_ms, now_s
 from aerospike_magic.wire.message import Info1, Info2, Info3, Op, OpType, ResultCode
 from aerospike_magic.wire.particle_type import ParticleType
@@ -31,9 +33,13 @@ _REPLACES = int(Info3.CREATE_OR_REPLACE | Info3.REPLACE_ONLY)
 _MUST_EXIST = int(Info3.UPDATE_ONLY | Info3.REPLACE_ONLY)
 
 Filter = Callable[[Record], bool]
+_NULL: Bin = (0, b"")
 _I64 = struct.Struct(">q")
 _F64 = struct.Struct(">d")
-_WRITES = frozenset((OpType.WRITE, OpType.INCR, OpType.APPEND, OpType.PREPEND, OpType.TOUCH, OpType.DELETE_ALL))
+WRITES = frozenset(
+    (OpType.WRITE, OpType.INCR, OpType.APPEND, OpType.PREPEND, OpType.TOUCH, OpType.DELETE_ALL, OpType.CDT_MODIFY)
+)
+_READS = (OpType.READ, OpType.CDT_READ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +123,24 @@ def _read(command: Command, record: Record | None) -> Answer:
 
 
 def _answer_read(command: Command, record: Record, op: Op, ops: list[bytes]) -> None:
-    if op.type != OpType.READ:
+    if op.type not in _READS:
         raise _unsupported(op)
     name = op.name.encode()
     found = record.bins.get(name)
-    if found is not None:
-        ops.append(encode_op(OpType.READ, name, *found))
-    elif command.info2 & _RESPOND_ALL:
-        ops.append(encode_op(OpType.READ, name, 0, b""))
+    value = _read_value(op, found) if found is not None else _NULL
+    if value is not _NULL or command.info2 & _RESPOND_ALL:
+        ops.append(encode_op(op.type, name, *value))
+
+
+def _read_value(op: Op, particle: Bin) -> Bin:
+    if op.type == OpType.READ:
+        return particle
+    try:
+        return read_bin(particle, bytes(op.data)) or _NULL
+    except CdtError as error:
+        raise Refused(error.code) from None
+    except UnsupportedCall:
+        raise _unsupported(op) from None
 
 
 def _delete(namespace: Namespace, command: Command, record: Record | None) -> Answer:
@@ -177,10 +193,10 @@ def _check_write(command: Command, record: Record | None) -> None:
             must_exist = True
         if len(op.name.encode()) > MAX_BIN_NAME:
             raise Refused(ResultCode.BIN_NAME)
-        if op.type == OpType.READ:
+        if op.type in _READS:
             if not command.info1 & _READ:
                 raise Refused(ResultCode.PARAMETER)
-        elif op.type not in _WRITES:
+        elif op.type not in WRITES:
             raise _unsupported(op)
         elif replaces and (op.type != OpType.WRITE or op.particle_type == 0):
             raise Refused(ResultCode.PARAMETER)
@@ -223,6 +239,9 @@ def _apply(command: Command, bins: dict[bytes, Bin], op: Op, answered: list[byte
         elif respond_all:
             answered.append(encode_op(OpType.READ, name, 0, b""))
         return
+    if op.type in (OpType.CDT_READ, OpType.CDT_MODIFY):
+        _apply_cdt(respond_all, bins, op, answered)
+        return
     if op.type == OpType.DELETE_ALL:
         bins.clear()
     elif op.type == OpType.WRITE:
@@ -234,6 +253,25 @@ def _apply(command: Command, bins: dict[bytes, Bin], op: Op, answered: list[byte
         bins[name] = _modify(bins.get(name), op)
     if respond_all:
         answered.append(encode_op(op.type, name, 0, b""))
+
+
+def _apply_cdt(respond_all: bool, bins: dict[bytes, Bin], op: Op, answered: list[bytes]) -> None:
+    name = op.name.encode()
+    found = bins.get(name)
+    if op.type == OpType.CDT_READ:
+        if found is not None or respond_all:
+            answered.append(encode_op(op.type, name, *(_read_value(op, found) if found is not None else _NULL)))
+        return
+    try:
+        changed, result = modify_bin(found, bytes(op.data))
+    except CdtError as error:
+        raise Refused(error.code) from None
+    except UnsupportedCall:
+        raise _unsupported(op) from None
+    if changed is not None:
+        bins[name] = changed
+    if result is not None or respond_all:
+        answered.append(encode_op(op.type, name, *(result or _NULL)))
 
 
 def _particle(op: Op) -> Bin:

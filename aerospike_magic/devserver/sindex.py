@@ -1,4 +1,5 @@
-"""Secondary indexes over integers and strings: sorted values with the offsets of their records.
+"""Secondary indexes over integers, strings and blobs, and over those in lists and maps: sorted values with the offsets
+of their records.
 
 An index is rebuilt when a query finds that its set has changed since. That is a pass over the set, a few milliseconds
 a hundred thousand records, and never wrong; a development server is read in bursts.
@@ -16,21 +17,27 @@ import numpy.typing as npt
 from aerospike_magic.devserver.arena import Arena
 from aerospike_magic.devserver.directory import N_PARTITIONS
 from aerospike_magic.devserver.kernels.collect import collect_values, order_keys
+from aerospike_magic.devserver.sindex_elements import Elements, hash_bytes
 from aerospike_magic.devserver.store import Namespace, concatenate
 from aerospike_magic.wire.particle_type import ParticleType
 from aerospike_magic.wire.query import IndexRange, IndexType
 
 Offsets = npt.NDArray[np.int64]
 
-TYPES = {"numeric": ParticleType.INTEGER, "string": ParticleType.STRING}
-KINDS = {"default": IndexType.DEFAULT}
+TYPES = {"numeric": ParticleType.INTEGER, "string": ParticleType.STRING, "blob": ParticleType.BLOB}
+KINDS = {
+    "default": IndexType.DEFAULT,
+    "list": IndexType.LIST,
+    "mapkeys": IndexType.MAP_KEYS,
+    "mapvalues": IndexType.MAP_VALUES,
+}
 
 
 @dataclass(slots=True)
 class SecondaryIndex:
     """One index and its entries, sorted by value.
 
-    Strings are entered by a 64-bit hash; a look-up compares the strings themselves too.
+    Strings and blobs are entered by a 64-bit hash; a look-up compares themselves too.
     """
 
     namespace: str
@@ -39,11 +46,21 @@ class SecondaryIndex:
     bin: str
     type: str
     kind: str = "default"
+    _elements: Elements | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _built_at: int = -1
     _arena: Arena | None = None
     _values: Offsets = field(default_factory=lambda: np.empty(0, np.int64))
     _offsets: Offsets = field(default_factory=lambda: np.empty(0, np.int64))
+
+    def __post_init__(self) -> None:
+        if self.kind != "default":
+            self._elements = Elements(self.bin, TYPES[self.type], KINDS[self.kind])
+
+    @property
+    def definition(self) -> tuple[str, str, str, str]:
+        """What it is over: no two indexes of a namespace have the same."""
+        return self.set_name, self.bin, self.type, self.kind
 
     def describe(self) -> str:
         """The index as a record of `sindex-list`."""
@@ -83,23 +100,31 @@ class SecondaryIndex:
                     return arena, self._values, self._offsets
                 offsets = concatenate([namespace.snapshot(p) for p in range(N_PARTITIONS)])
             set_id = -1 if not self.set_name else state.set_id if state else 0xFFFF
-            values = np.empty(len(offsets), np.int64)
-            found = np.empty(len(offsets), np.int64)
-            n = collect_values(
-                arena.bytes,
-                arena.words16,
-                arena.words32,
-                offsets,
-                set_id,
-                np.frombuffer(self.bin.encode(), np.uint8),
-                int(TYPES[self.type]),
-                values,
-                found,
-            )
-            order = np.argsort(values[:n], kind="stable")
-            self._values, self._offsets = values[:n][order], found[:n][order]
+            values, found = self._collect(namespace, arena, offsets, set_id)
+            order = np.argsort(values, kind="stable")
+            self._values, self._offsets = values[order], found[order]
             self._arena, self._built_at = arena, changes
             return arena, self._values, self._offsets
+
+    def _collect(self, namespace: Namespace, arena: Arena, offsets: Offsets, set_id: int) -> tuple[Offsets, Offsets]:
+        if self._elements is not None:
+            if set_id >= 0:
+                offsets = offsets[arena.words16[(offsets >> 1) + 10] == set_id]
+            return self._elements.entries(namespace, arena, offsets)
+        values = np.empty(len(offsets), np.int64)
+        found = np.empty(len(offsets), np.int64)
+        n = collect_values(
+            arena.bytes,
+            arena.words16,
+            arena.words32,
+            offsets,
+            set_id,
+            np.frombuffer(self.bin.encode(), np.uint8),
+            int(TYPES[self.type]),
+            values,
+            found,
+        )
+        return values[:n], found[:n]
 
     def lookup(
         self,
@@ -127,7 +152,7 @@ class SecondaryIndex:
             text = np.empty(0, np.uint8)
         else:
             text = np.frombuffer(wanted.low, np.uint8)
-            low = high = hash_string(wanted.low)
+            low = high = hash_bytes(wanted.low)
         start, stop = np.searchsorted(values, low, "left"), np.searchsorted(values, high, "right")
         values, offsets = values[start:stop], offsets[start:stop]
         allowed = np.zeros(N_PARTITIONS, np.bool_)
@@ -152,22 +177,22 @@ class SecondaryIndex:
             resume_digest,
             np.frombuffer(self.bin.encode(), np.uint8),
             text,
-            self.type == "string",
+            self.type != "numeric" and self._elements is None,
             ids,
         )
         keep = ids >= 0
+        if self._elements is not None and self.type != "numeric":
+            held = [self._elements.holds(namespace, arena, at, wanted.low) for at in offsets.tolist()]
+            keep &= np.array(held, np.bool_)
         values, offsets, ids = values[keep], offsets[keep], ids[keep]
         # Entries of one value are already in order of (partition, digest): they were collected so, and sorted stably.
         order = np.lexsort((values, ids))
-        return arena, offsets[order], values[order]
-
-
-def hash_string(data: bytes) -> int:
-    """Hash a string as the index enters it: FNV-1a, 64 bits, signed."""
-    value = 0xCBF29CE484222325
-    for byte in data:
-        value = ((value ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
-    return value - (1 << 64) if value >> 63 else value
+        offsets, values = offsets[order], values[order]
+        if self._elements is not None:
+            # A record that has several of the values comes once.
+            first = np.sort(np.unique(offsets, return_index=True)[1])
+            offsets, values = offsets[first], values[first]
+        return arena, offsets, values
 
 
 class Indexes:
@@ -187,11 +212,14 @@ class Indexes:
         return self._by_name.get(name)
 
     def create(self, index: SecondaryIndex) -> bool:
-        """Add an index; False if the name is taken by a different one."""
+        """Add an index, or rename the one that is over the same; False if the name is taken by a different one."""
         with self._lock:
-            same = self._by_name.get(index.name)
+            named = self._by_name.get(index.name)
+            if named is not None:
+                return named.definition == index.definition
+            same = next((old for old in self._by_name.values() if old.definition == index.definition), None)
             if same is not None:
-                return same.describe() == index.describe()
+                del self._by_name[same.name]
             self._by_name[index.name] = index
             return True
 

@@ -129,7 +129,7 @@ def fill_records(
             arena[p + 7] = name_size
             copy_bytes(names, name_starts[c], arena, p + 8, name_size)
             p += 8 + name_size
-            if kinds[c] == 3:
+            if kinds[c] == 3 or kinds[c] == 4 or kinds[c] >= 19:
                 copy_bytes(text, values[c, row], arena, p, length)
             elif length == 8:
                 write_i64(arena, p, values[c, row])
