@@ -130,7 +130,7 @@ class BackgroundQuery:
 
     def _digests(self) -> Iterator[bytes]:
         request, namespace = self._request, self._namespace
-        partitions = [p for p in request.partitions or range(N_PARTITIONS) if p in self._node.owned]
+        partitions = [p for p in request.partitions or range(N_PARTITIONS) if self._node.is_master(p)]
         if self._index is not None:
             assert request.index_range is not None
             arena, offsets, _ = self._index.lookup(namespace, request.index_range, partitions, {}, {})
