@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from aerospike_magic.devserver.jobs import QueryJobs
 from aerospike_magic.devserver.membership import MASTER, NONE, Membership
 from aerospike_magic.devserver.sindex import Indexes
@@ -93,6 +95,11 @@ class Node:
     def partition_generation(self) -> int:
         """How often its partitions have changed."""
         return self.membership.generations[self.index]
+
+    @property
+    def owned(self) -> frozenset[int]:
+        """The partitions that it is the master of."""
+        return frozenset(np.flatnonzero(self.membership.columns[self.index] == MASTER).tolist())
 
     def holds(self, partition: int) -> bool:
         """Whether it is the master or a replica of a partition, so that it can answer reads and queries of it."""

@@ -19,6 +19,7 @@ from raw_client import query, read_frames
 from aerospike_magic.connection import connect
 from aerospike_magic.devserver import DevServer
 from aerospike_magic.devserver.membership import Membership
+from aerospike_magic.devserver.node import Node, Storage
 from aerospike_magic.devserver.orders import ClusterControl
 from aerospike_magic.errors import DevServerError
 from aerospike_magic.wire.digest import partition_id
@@ -99,6 +100,14 @@ def test_a_replica_becomes_the_master() -> None:
     cluster.join(1)
     assert [cluster.holders(p) for p in range(4096)] == before
     assert cluster.generations == [2, 2, 2]
+
+
+def test_every_partition_is_owned_by_one_node() -> None:
+    cluster = Membership(["A", "B", "C"], [""] * 3)
+    storage = Storage(("test",))
+    nodes = [Node(name, "127.0.0.1", 0, storage, membership=cluster, index=i) for i, name in enumerate("ABC")]
+    assert sorted(p for node in nodes for p in node.owned) == list(range(4096))
+    assert all(node.holds(p) and node.is_master(p) for node in nodes for p in node.owned)
 
 
 def test_info_of_a_cluster(cluster: DevServer) -> None:
