@@ -15,14 +15,16 @@ from aerospike_helpers.operations import list_operations, operations
 pytestmark = pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")
 
 N = 100
+PATIENT = {"total_timeout": 60_000}
+"""In a fresh checkout the first commands wait until the kernels are compiled."""
 
 
 @pytest.fixture(autouse=True)
 def records(client: Any) -> Iterator[None]:
-    client.truncate("test", "background", 0)
+    client.truncate("test", "background", 0, {"timeout": 60_000})
     time.sleep(0.01)
     for i in range(N):
-        client.put(("test", "background", i), {"i": i})
+        client.put(("test", "background", i), {"i": i}, policy=PATIENT)
     client.put(("test", "beside", 1), {"i": 1})
     yield
     client.truncate("test", "background", 0)
@@ -74,7 +76,9 @@ def test_removing(client: Any) -> None:
 
 
 def test_an_index_range(client: Any) -> None:
-    client.index_single_value_create("test", "background", "i", aerospike.INDEX_NUMERIC, "background_i")
+    client.index_single_value_create(
+        "test", "background", "i", aerospike.INDEX_NUMERIC, "background_i", {"timeout": 60_000}
+    )
     try:
         told = run(client, [operations.write("y", 1)], where=predicates.between("i", 20, 29))
         assert sorted(found["i"] for found in bins(client) if "y" in found) == list(range(20, 30))

@@ -32,7 +32,7 @@ def records(client: Any) -> Iterator[dict[int, dict[str, Any]]]:
     for i, bins in made.items():
         client.put(("test", "elements", i), bins)
     numeric, string = aerospike.INDEX_NUMERIC, aerospike.INDEX_STRING
-    client.index_list_create("test", "elements", "l", numeric, "el_n")
+    client.index_list_create("test", "elements", "l", numeric, "el_n", {"timeout": 60_000})
     client.index_list_create("test", "elements", "l", string, "el_s")
     client.index_map_keys_create("test", "elements", "m", string, "mk_s")
     client.index_map_keys_create("test", "elements", "m", numeric, "mk_n")
