@@ -27,6 +27,7 @@ from aerospike_magic.schema.infer import SampleRecord, infer_schema
 from aerospike_magic.schema.nested import kernels_ready
 from aerospike_magic.schema.types import Kind, SetSchema
 from aerospike_magic.wire.info import parse_info_list
+from aerospike_magic.wire.result import ResultCode
 
 DEFAULT_SAMPLE_RECORDS = 5_000
 
@@ -192,9 +193,11 @@ class Connection:
         try:
             answers = self._info_all(f"namespace/{namespace}")
         except ServerError:
-            # The servers' words for it have changed over the versions; the list of namespaces is the same in all.
+            answers = {}
+        if not any("objects=" in answer for answer in answers.values()):
+            # The servers' words for an unknown one have changed over the versions; their list is the same in all.
             split_name(f"{namespace}.x", namespaces=self.namespaces())
-            raise
+            raise ServerError(f"no node tells about namespace {namespace}", code=ResultCode.NAMESPACE)
         return catalog.combine_namespace(namespace, list(answers.values()))
 
     def sets(self, namespace: str | None = None) -> list[SetInfo]:

@@ -166,8 +166,10 @@ def test_a_word_is_no_host(monkeypatch, tmp_path):
         connect("prod")
 
 
-def test_odd_values_do_not_hide_a_set(connection, table):
+def test_odd_values_do_not_hide_a_set(connection, server, table):
     """Values that make the official client fail a whole query."""
+    if not server.is_embedded:
+        pytest.skip("a real server of today refuses to store them; older ones, and other clients, have")
     from aerospike_magic.wire.digest import compute_digest
     from aerospike_magic.wire.message import Field, FieldType, Info2, Message, Op, OpType, encode_message_proto
     from aerospike_magic.wire.particle import encode_particle
