@@ -58,6 +58,16 @@ def test_each_set_of_a_join_has_its_own_conditions(engine):
     assert checked == {"demo.flights": "f.number % 2 = 0", "demo.airports": "a.name LIKE '%y'"}
 
 
+def test_a_condition_on_the_missing_rows_of_an_outer_join_is_checked_here(engine):
+    explanation = engine.explain(
+        "SELECT 1 FROM demo.flights f LEFT JOIN demo.airports a ON f.origin = a.faa AND a.name = 'x' "
+        "WHERE coalesce(a.name, 'y') = 'y' AND a.name IS NULL AND f.delay > 3.5"
+    )
+    checked = {scan.table: scan.engine_filter for scan in explanation.scans}
+    assert "a.name IS NULL" in checked["demo.airports"]
+    assert checked["demo.flights"] == ""
+
+
 def test_everything_is_checked_here_without_push_down(engine):
     (scan,) = engine.explain(
         "SELECT * FROM demo.flights WHERE delay > 3.5", options=QueryOptions(push_down=False)

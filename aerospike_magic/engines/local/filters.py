@@ -192,11 +192,12 @@ class _Scope:
         if index is None:
             return
         ons = [item.join.args["on"] for item in self._items if item.join is not None and item.join.args.get("on")]
+        is_nullable = self._is_nullable(index, len(self._items) - 1)
         for condition in [*ons, *([self._where] if self._where is not None else [])]:
             reader = Condition(lambda column: self._column(index, column, self._aliases), self._values)
             for node in _flatten(condition):
                 columns = list(node.find_all(exp.Column))
-                if self._is_about(index, node, columns) and not (is_derived and _is_exact(reader, node)):
+                if self._is_about(index, node, columns) and not (is_derived and _is_exact(reader, node, is_nullable)):
                     names = frozenset(column.name.lower() for column in columns)
                     yield UnsettledCondition(_as_text(node, self._values), names)
 
@@ -284,14 +285,17 @@ def _flatten(condition: Any) -> Iterator[Any]:
         yield condition
 
 
-def _is_exact(reader: Condition, node: Any) -> bool:
-    """Whether what the condition implies is the condition itself, and not just a superset."""
+def _is_exact(reader: Condition, node: Any, is_nullable: bool) -> bool:
+    """Whether a derived filter has the condition itself, and not just what it implies."""
+    implied = reader.implied(node)
+    if implied is None or (is_nullable and not rejects_nulls(implied)):
+        return False
     if isinstance(node, exp.Paren | exp.Not):
-        return _is_exact(reader, node.this)
+        return _is_exact(reader, node.this, False)
     if isinstance(node, exp.And | exp.Or):
-        return _is_exact(reader, node.left) and _is_exact(reader, node.right)
+        return _is_exact(reader, node.left, False) and _is_exact(reader, node.right, False)
     # The reader has an answer for a leaf and for its negation both only where it knows the leaf exactly.
-    return reader.implied(node) is not None and reader.implied(node, negated=True) is not None
+    return reader.implied(node, negated=True) is not None
 
 
 def _as_text(node: Any, values: Mapping[str, Any]) -> str:
