@@ -29,9 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return run_demo(options.address)
     if options.command == "doctor":
-        from aerospike_magic.cli.doctor import run_doctor
+        from aerospike_magic.cli.doctor import run_doctor, run_settings
 
-        return run_doctor(options.target)
+        return run_settings() if options.settings else run_doctor(options.target)
     parser.print_help()
     return 2
 
@@ -47,4 +47,5 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("server", help="run the embedded development server", add_help=False)
     doctor = commands.add_parser("doctor", help="check this installation, and a connection")
     doctor.add_argument("target", nargs="?", help="HOST:PORT or a profile to try")
+    doctor.add_argument("--settings", action="store_true", help="list the environment variables and their meaning")
     return parser

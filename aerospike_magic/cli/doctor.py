@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from aerospike_magic.display.text import plural
 from aerospike_magic.errors import AerospikeMagicError, ConfigError
 
 State = Literal["ok", "note", "FAIL"]
@@ -56,6 +57,21 @@ def run_doctor(target: str | None = None) -> int:
             print(f"{finding.state:<5} {finding.what}: {finding.detail}", flush=True)
             is_well = is_well and finding.state != "FAIL"
     return 0 if is_well else 1
+
+
+def run_settings() -> int:
+    """Print the environment variables that a connection is made from, with their meaning; never a value.
+
+    Returns:
+        The exit code, 0.
+    """
+    from aerospike_magic.connection.settings import ENVIRONMENT
+
+    widest = max(map(len, ENVIRONMENT))
+    for name, (_, meaning) in ENVIRONMENT.items():
+        state = "set" if os.environ.get(name) else ""
+        print(f"{name:<{widest}}  {state:<3}  {meaning}")
+    return 0
 
 
 def _python() -> Iterator[Finding]:
@@ -114,9 +130,9 @@ def _connection(target: str | None) -> Iterator[Finding]:
     try:
         with connect(target) as connection:
             names = ", ".join(connection.namespaces()) or "none"
-            n_nodes = len(connection.nodes())
+            nodes = plural(len(connection.nodes()), "node")
     except AerospikeMagicError as error:
         yield Finding("FAIL", "connection", f"{settings.address}: {error}")
         return
     took_s = time.perf_counter() - started
-    yield Finding("ok", "connection", f"{settings.address}, {n_nodes} nodes, namespaces: {names} ({took_s:.2f} s)")
+    yield Finding("ok", "connection", f"{settings.address}, {nodes}, namespaces: {names} ({took_s:.2f} s)")

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from aerospike_magic.display.grid import Grid, GridColumn
-from aerospike_magic.display.table import type_name
 from aerospike_magic.display.text import count, plural, size
 
 if TYPE_CHECKING:
     from aerospike_magic.connection import IndexInfo, SetInfo
     from aerospike_magic.schema import SetSchema
+    from aerospike_magic.schema.types import Column
 
 
 def sets_grid(sets: Iterable[SetInfo]) -> Grid:
@@ -41,11 +41,11 @@ def schema_grid(schema: SetSchema) -> Grid:
     for column in schema.columns:
         evidence = column.evidence
         if evidence is None:
-            rows.append((column.name, type_name(column.type), "", column.source.name.lower(), ""))
+            rows.append((column.name, _type(column), "", column.source.name.lower(), ""))
             continue
         seen = ", ".join(f"{name} {count(number)}" for name, number in evidence.type_counts.items())
         examples = ", ".join(evidence.examples[:3])
-        rows.append((column.name, type_name(column.type), _coverage(evidence.coverage), seen, examples))
+        rows.append((column.name, _type(column), _coverage(evidence.coverage), seen, examples))
     title = f"{schema.namespace}.{schema.set_name}: {plural(schema.objects, 'record')}"
     return Grid(
         columns,
@@ -92,6 +92,11 @@ def indexes_grid(indexes: Iterable[IndexInfo]) -> Grid:
 
 def _listed(hosts: Any) -> str:
     return ", ".join(map(str, hosts)) if isinstance(hosts, list | tuple) else str(hosts)
+
+
+def _type(column: Column) -> str:
+    # Not the Arrow type: JSON text is a string there, and is not compared like one.
+    return column.type_text + (" (set by you)" if column.overridden else "")
 
 
 def _coverage(fraction: float) -> str:

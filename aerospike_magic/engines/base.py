@@ -36,7 +36,8 @@ class QueryOptions:
         on_mismatch: "null" turns a value that does not fit its column into NULL and counts it, "error" stops.
         on_progress: called with one snapshot a scan, at most about ten times a second a scan, from any thread.
         timeout_s: seconds until the query is stopped with `ScanTimeout`; None for no limit.
-        memory_limit: bytes that a materialised result may take; None for what is free now, 0 for no check.
+        memory_limit: bytes of Arrow data that a materialised result may take; None for 30 % of what is free at its
+            start, 0 for no check.
         batch_rows: rows a record batch of the result, about.
         workers: sockets a scan reads from at the same time; None lets the scan choose.
         push_down: False leaves every filter to the engine, which is slower and must give the same rows.
@@ -61,12 +62,13 @@ class ScanExplanation:
         table: "namespace.set".
         access: "partition scan", "secondary index NAME …", "key look-up …", in words.
         pushed: the filter the server applies, in SQL-like words; "" for none.
-        residual: the filter applied after the scan; "" for none. The engine's own filters are not in it.
-        columns: the columns that travel.
+        residual: the filter the scan applies to what arrives; "" for none.
+        columns: the columns that travel, those that a filter here reads included.
         partitions: partitions read, 0..4096.
         objects: records in the set.
         estimated_rows: rows expected from the scan.
         details: further (label, text) rows of the scan's plan.
+        engine_filter: what of the statement's conditions only the engine checks, as SQL; "" for nothing.
     """
 
     table: str
@@ -78,14 +80,20 @@ class ScanExplanation:
     objects: int
     estimated_rows: int
     details: tuple[tuple[str, str], ...] = ()
+    engine_filter: str = ""
+
+    @property
+    def checked_here(self) -> str:
+        """What is checked after the records have arrived, by the scan and by the engine; "" for nothing."""
+        return " AND ".join(part for part in (self.residual, self.engine_filter) if part)
 
     def text(self) -> str:
         """Say it in one sentence."""
         columns = ", ".join(self.columns) if self.columns else "no columns, only the count"
         parts = [f"{self.table}: {self.access}; reads {columns}"]
         parts.append(f"pushed to the server: {self.pushed}" if self.pushed else "nothing pushed to the server")
-        if self.residual:
-            parts.append(f"checked after the scan: {self.residual}")
+        if self.checked_here:
+            parts.append(f"checked here: {self.checked_here}")
         where = f"{self.partitions:,} partitions, " if self.partitions else ""
         parts.append(f"{where}about {self.estimated_rows:,} of {self.objects:,} records")
         return "; ".join(parts) + "."
@@ -147,7 +155,12 @@ class QueryResult(ABC):
     @property
     @abstractmethod
     def memory_limit(self) -> int | None:
-        """Bytes a materialised result may take; None for what is free, 0 for no check."""
+        """Bytes a materialised result may take; None for 30 % of what is free, 0 for no check."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is worth knowing about the statement, one sentence each, such as a comparison that is never true."""
+        return ()
 
     @abstractmethod
     def cancel(self) -> None:

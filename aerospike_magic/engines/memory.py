@@ -1,16 +1,16 @@
 """Whether a result fits in memory, asked before it is read and while it arrives.
 
-Free memory is asked again every 64 MiB, because the batches taken so far are in it already.
+The room is set when the result starts; free memory is asked again every 64 MiB, since others take of it too.
 """
 
 from __future__ import annotations
 
 from aerospike_magic.errors import ResultTooLarge
 
-# A conversion after the last batch, and the rest of the machine, need room too.
-SHARE_OF_FREE = 0.7
+# A conversion after the last batch takes about as much again, and DuckDB and the rest of the machine need room too.
+SHARE_OF_FREE = 0.3
 ASK_AGAIN_BYTES = 64 << 20
-HINT = "use LIMIT, fewer columns, a filter or an aggregate, stream it by batches(), or set memory_limit=0"
+HINT = "add a LIMIT or a filter (a join: its ON), name fewer columns, or aggregate with GROUP BY"
 
 
 def free_memory() -> int:
@@ -47,22 +47,23 @@ class MemoryGuard:
     """Adds up what was taken and raises `ResultTooLarge` before memory runs out.
 
     Args:
-        limit: bytes the result may take; None for 70 % of what is free; 0 for no check.
+        limit: bytes the result may take; None for 30 % of what is free now; 0 for no check.
     """
 
     def __init__(self, limit: int | None) -> None:
-        self._limit = limit
+        self._room: float = SHARE_OF_FREE * free_memory() if limit is None else limit
+        self._is_default = limit is None
         self._taken = 0
         self._since_asked = 0
 
     def check_estimate(self, estimated_bytes: int | None) -> None:
         """Raise if the whole result, by its estimate, would not fit."""
-        if estimated_bytes is None or self._limit == 0:
+        if estimated_bytes is None or self._is_off:
             return
-        room = self._room()
-        if estimated_bytes > room:
+        if estimated_bytes > self._room:
             raise ResultTooLarge(
-                f"the result would take about {size_text(estimated_bytes)}, and there is room for {size_text(room)}",
+                f"the result would take about {size_text(estimated_bytes)}, "
+                f"and there is room for {size_text(self._room)}",
                 hint=HINT,
             )
 
@@ -70,21 +71,20 @@ class MemoryGuard:
         """Count a batch that was just taken; raise if there is no room for more."""
         self._taken += n_bytes
         self._since_asked += n_bytes
-        if self._limit == 0:
-            return
-        if self._limit is None:
-            if self._since_asked < ASK_AGAIN_BYTES:
-                return
-            self._since_asked = 0
-            # What is free no longer holds what was taken.
-            if self._taken <= SHARE_OF_FREE * (free_memory() + self._taken):
-                return
-        elif self._taken <= self._limit:
+        if self._is_off or (self._taken <= self._room and not self._is_short()):
             return
         raise ResultTooLarge(
             f"the result takes more memory than there is room for: {size_text(self._taken)} have arrived so far",
             hint=HINT,
         )
 
-    def _room(self) -> float:
-        return SHARE_OF_FREE * free_memory() if self._limit is None else self._limit
+    @property
+    def _is_off(self) -> bool:
+        return not self._is_default and self._room == 0
+
+    def _is_short(self) -> bool:
+        """Whether memory has become so scarce that a conversion of what was taken would not fit."""
+        if not self._is_default or self._since_asked < ASK_AGAIN_BYTES:
+            return False
+        self._since_asked = 0
+        return self._taken > free_memory()

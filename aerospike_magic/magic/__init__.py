@@ -11,21 +11,29 @@ from typing import Any
 
 
 def load_ipython_extension(ipython: Any) -> None:
-    """Register the magics and their completion; called by `%load_ext aerospike_magic`."""
+    """Register the magics and their completion; called by `%load_ext aerospike_magic`.
+
+    A shell that had them before gets the same ones again, with their connection and their settings.
+    """
     from aerospike_magic.magic.completion import SqlMatcher
     from aerospike_magic.magic.magics import AerospikeMagics
 
     unload_ipython_extension(ipython)
-    magics = AerospikeMagics(ipython)
+    known = ipython.magics_manager.registry.get(AerospikeMagics.__name__)
+    magics = known if isinstance(known, AerospikeMagics) else AerospikeMagics(ipython)
     ipython.register_magics(magics)
     ipython.Completer.custom_matchers.append(SqlMatcher(magics.session, ipython).match)
 
 
 def unload_ipython_extension(ipython: Any) -> None:
-    """Disconnect and take the completion away; called by `%unload_ext aerospike_magic`."""
+    """Take the magics and the completion away; called by `%unload_ext`, and by `%reload_ext` before it loads again.
+
+    The connection stays for that: `%aerospike disconnect`, or the end of the process, closes it.
+    """
     from aerospike_magic.magic.completion import SqlMatcher
 
     matchers = ipython.Completer.custom_matchers
     for matcher in [each for each in matchers if isinstance(getattr(each, "__self__", None), SqlMatcher)]:
-        matcher.__self__.session.disconnect()
         matchers.remove(matcher)
+    for kind, name in (("line", "aerospike"), ("line", "aerosql"), ("cell", "aerosql")):
+        ipython.magics_manager.magics[kind].pop(name, None)

@@ -51,6 +51,10 @@ class Catalog:
             self._fetch(key, lambda: self._read_columns(namespace, set_name)).wait(WAIT_S)
         return self._columns.get(key, ())
 
+    def forget(self, namespace: str, set_name: str) -> None:
+        """Drop what is cached of a set's columns, because they have changed."""
+        self._columns.pop((namespace, set_name), None)
+
     def _fetch(self, key: object, read: Callable[[], None]) -> threading.Event:
         with self._lock:
             running = self._fetching.get(key)
@@ -77,7 +81,5 @@ class Catalog:
         self._tables_read_at = time.monotonic()
 
     def _read_columns(self, namespace: str, set_name: str) -> None:
-        from aerospike_magic.display.table import type_name
-
         schema = self._connection.schema(f"{namespace}.{set_name}")
-        self._columns[namespace, set_name] = tuple((each.name, type_name(each.type)) for each in schema.columns)
+        self._columns[namespace, set_name] = tuple((each.name, each.type_text) for each in schema.columns)

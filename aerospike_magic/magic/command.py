@@ -19,6 +19,10 @@ from aerospike_magic.errors import ConfigError
 ResultKind = Literal["pandas", "polars", "arrow", "duckdb"]
 
 _TOKEN = re.compile(r"\s*((?:[^\s'\"]|'[^']*'|\"[^\"]*\")+)")
+# An option of ours behind a statement; SQL has no such end, but for comments and a column called o.
+_LATE_OPTION = re.compile(
+    r"\s(?:-[ot]\s+\w+|--(?:explain|quiet)|--(?:limit|rps)[=\s]\s*\w+|--param[=\s]\s*\w+=[^\s'\"]+)\s*$"
+)
 _ASSIGNMENT = re.compile(r"\s*([^\W\d]\w*)\s*<<(?!=)\s*")
 
 
@@ -132,13 +136,21 @@ CONNECT_OPTIONS: Mapping[str, Option] = {
     "--timeout": Option("timeout_s", _seconds, "seconds to wait for an answer"),
 }
 
+SCHEMA_OPTIONS: Mapping[str, Option] = {
+    "--save": Option("save", str, "write the schema to this TOML file"),
+    "--load": Option("load", str, "use the schema in this TOML file from now on"),
+}
+
+# What each subcommand of `%aerospike` takes besides its argument.
+SUBCOMMAND_OPTIONS: Mapping[str, Mapping[str, Option]] = {"connect": CONNECT_OPTIONS, "schema": SCHEMA_OPTIONS}
+
 SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
     "connect": (
         "[HOST:PORT|PROFILE]",
         "connect; with nothing, as the environment and the default profile say",
     ),
     "tables": ("[NAMESPACE]", "the sets, their records, size and storage"),
-    "schema": ("NAMESPACE.SET", "a set's columns, with the evidence for their types"),
+    "schema": ("NAMESPACE.SET", "a set's columns and why they have their types; --save FILE or --load FILE"),
     "indexes": ("[NAMESPACE]", "the secondary indexes"),
     "profiles": ("", "the connections in the profile file"),
     "disconnect": ("", "close the connection"),
@@ -165,6 +177,11 @@ def parse_query(line: str, cell: str | None = None) -> QueryCommand:
         sql = sql[assigned.end() :]
     if not sql.strip():
         raise ConfigError("there is no statement", hint="write SELECT … below the options, or %%aerosql? for help")
+    if cell is None and (late := _LATE_OPTION.search(sql)):
+        option = late[0].strip()
+        raise ConfigError(
+            f"{option} comes after the statement", hint=f"options go before it: %aerosql {option} SELECT …"
+        )
     return QueryCommand(sql=sql.strip("\n"), **options)
 
 
@@ -183,7 +200,7 @@ def parse_aerospike(line: str) -> AerospikeCommand:
         raise ConfigError(f"%aerospike has no `{name}`", hint=_near(name, SUBCOMMANDS))
     if "--password" in rest:
         raise ConfigError("a password is never given on the line", hint="leave it out and you will be asked")
-    options, rest = _read_options(rest, CONNECT_OPTIONS if name == "connect" else {}, f"%aerospike {name}")
+    options, rest = _read_options(rest, SUBCOMMAND_OPTIONS.get(name, {}), f"%aerospike {name}")
     while match := _TOKEN.match(rest):
         words.append(_unquoted(match[1]))
         rest = rest[match.end() :]
@@ -239,10 +256,12 @@ def _unquoted(token: str) -> str:
 
 
 def _near(word: str, known: Mapping[str, Any]) -> str:
-    near = difflib.get_close_matches(word, list(known), 1, 0.5)
+    # The dashes are in every option and say nothing about how alike two are.
+    bare = {each.lstrip("-"): each for each in known}
+    near = difflib.get_close_matches(word.lstrip("-"), list(bare), 1, 0.7)
     if near:
-        return f"did you mean {near[0]}?"
-    return f"there is {', '.join(known)}" if known else "it takes none"
+        return f"did you mean {bare[near[0]]}?"
+    return f"it takes {', '.join(known)}" if known else "it takes none"
 
 
 def result_kinds() -> tuple[ResultKind, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 
-from aerospike_magic.magic.command import CONNECT_OPTIONS, QUERY_OPTIONS, SUBCOMMANDS, Option, result_kinds
+from aerospike_magic.magic.command import QUERY_OPTIONS, SUBCOMMAND_OPTIONS, SUBCOMMANDS, Option, result_kinds
 from aerospike_magic.magic.session import Session
 from aerospike_magic.magic.suggest import Suggestion, suggest
 from aerospike_magic.magic.variables import kind_words
@@ -88,8 +88,8 @@ class SqlMatcher:
         last = words[-1]
         if len(words) == 1:
             return _starting(last, (Suggestion(name, "command") for name in SUBCOMMANDS))
-        if words[0] == "connect" and last.startswith("-"):
-            return _starting(last, _flags(CONNECT_OPTIONS))
+        if words[0] in SUBCOMMAND_OPTIONS and last.startswith("-"):
+            return _starting(last, _flags(SUBCOMMAND_OPTIONS[words[0]]))
         tables = self.session.catalog.tables() if self.session.catalog else ()
         if words[0] == "schema":
             return _starting(last, (Suggestion(f"{space}.{name}", "set") for space, name in tables if name))

@@ -21,7 +21,7 @@ from traitlets import Integer
 from aerospike_magic.display.grid import Grid
 from aerospike_magic.display.progress import mismatch_lines, summary_html, summary_line
 from aerospike_magic.display.style import page
-from aerospike_magic.display.text import escape, plural, size
+from aerospike_magic.display.text import clean, escape, plural, size
 from aerospike_magic.magic.command import (
     AerospikeCommand,
     QueryCommand,
@@ -66,6 +66,8 @@ class AerospikeMagics(Magics):
                        [--services-alternate] [--timeout SECONDS]
             %aerospike tables [NAMESPACE]                the sets, their records, size and storage
             %aerospike schema NAMESPACE.SET              a set's columns, with the evidence for their types
+                       [--save FILE]                     write them to a TOML file, to be edited: type = "json", …
+                       [--load FILE]                     use that file's columns and types from now on
             %aerospike indexes [NAMESPACE]               the secondary indexes
             %aerospike profiles                          the connections in the profile file
             %aerospike disconnect
@@ -169,7 +171,7 @@ class AerospikeMagics(Magics):
         return watch(QueryRun(engine, command.sql, variables, self._options(command), consume), view)
 
     def _warn(self, ended: Finished[Any], command: QueryCommand) -> None:
-        lines = mismatch_lines(ended.scans)
+        lines = [*mismatch_lines(ended.scans), *map(clean, ended.notes)]
         if lines and not command.quiet:
             body = "".join(f'<div class="aero-note">{escape(line)}</div>' for line in lines)
             publish_display_data({"text/plain": "\n".join(lines), "text/html": page(body)})
@@ -194,8 +196,10 @@ class AerospikeMagics(Magics):
     def _schema(self, command: AerospikeCommand) -> None:
         from aerospike_magic.display.schema import schema_grid
 
-        connection, _ = self.session.opened()
-        self._publish(schema_grid(connection.schema(command.arguments[0])))
+        schema = self.session.schema(command.arguments[0], load=command.options.get("load"))
+        if "save" in command.options:
+            print(f"written to {schema.save(command.options['save'])}")
+        self._publish(schema_grid(schema))
 
     def _indexes(self, command: AerospikeCommand) -> None:
         from aerospike_magic.display.schema import indexes_grid

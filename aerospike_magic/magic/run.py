@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from aerospike_magic.display.live import ProgressView
 from aerospike_magic.display.progress import stopped_words
-from aerospike_magic.display.text import duration, escape
+from aerospike_magic.display.text import duration
 from aerospike_magic.errors import AerospikeMagicError, ScanCancelled
 from aerospike_magic.magic.variables import StatementVariables
 
@@ -38,11 +38,12 @@ class QueryInterrupted(KeyboardInterrupt):
 
 @dataclass(frozen=True, slots=True)
 class Finished(Generic[T]):
-    """A query that ran to its end: what was made of its result, its last snapshots, its time in seconds."""
+    """A query that ran to its end: what was made of its result, its last snapshots, its time in seconds, its notes."""
 
     value: T
     scans: tuple[ScanProgress, ...]
     elapsed_s: float
+    notes: tuple[str, ...] = ()
 
 
 class QueryRun(Generic[T]):
@@ -109,7 +110,8 @@ class QueryRun(Generic[T]):
         """Return the outcome of a query that ended, or raise its error."""
         if self._error is not None:
             raise self._error
-        return Finished(self._value[0], self._last, self.elapsed_s)
+        notes = self._result.notes if self._result is not None else ()
+        return Finished(self._value[0], self._last, self.elapsed_s, notes)
 
     def _work(self) -> None:
         try:
@@ -160,17 +162,12 @@ def watch(run: QueryRun[T], view: ProgressView) -> Finished[T]:
     except ScanCancelled:
         raise
     except AerospikeMagicError:
-        scans = run.progress
-        view.finish(*_ended("failed", scans, run.elapsed_s) if scans else ("", ""))
+        # The error says what there is to say; a line of the progress beside it would say it again.
+        view.finish("", "")
         raise
 
 
 def _stopped(run: QueryRun[Any], view: ProgressView) -> str:
-    words, fragment = _ended("stopped", run.progress, run.elapsed_s)
-    view.finish(words, fragment)
+    view.finish("", "")
+    words = f"stopped after {duration(run.elapsed_s)}: {stopped_words(run.progress)}"
     return f"the query was {words}; nothing of it was kept"
-
-
-def _ended(how: str, scans: Sequence[ScanProgress], elapsed_s: float) -> tuple[str, str]:
-    words = f"{how} after {duration(elapsed_s)}: {stopped_words(scans)}"
-    return words, f'<div class="aero-line" role="status">{escape(words)}</div>'

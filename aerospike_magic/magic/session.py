@@ -6,12 +6,13 @@ import threading
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from aerospike_magic.errors import ConnectError
+from aerospike_magic.errors import ConnectError, SchemaError
 from aerospike_magic.magic.catalog import Catalog
 
 if TYPE_CHECKING:
     from aerospike_magic.connection import Connection
     from aerospike_magic.engines.base import Engine
+    from aerospike_magic.schema.types import SetSchema
 
 
 class Session:
@@ -62,6 +63,30 @@ class Session:
         if connection is not None:
             connection.close()
         return connection is not None
+
+    def schema(self, name: str, *, load: str | None = None) -> SetSchema:
+        """Return a set's schema.
+
+        Args:
+            name: ``namespace.set``.
+            load: a file of `SetSchema.save` to take it from, from now on; None for what the connection has.
+
+        Raises:
+            ConnectError: there is no connection.
+            SchemaError: there is no such set, or the file cannot be read or is another set's.
+        """
+        connection, _ = self.opened()
+        if load is None:
+            return connection.schema(name)
+        from aerospike_magic.schema.types import SetSchema
+
+        schema = SetSchema.load(load)
+        if schema.name != name:
+            raise SchemaError(f"{load} is the schema of {schema.name}, not of {name}", hint="name the set as the file")
+        connection.set_schema(schema)
+        if self.catalog is not None:
+            self.catalog.forget(schema.namespace, schema.set_name)
+        return schema
 
     def opened(self) -> tuple[Connection, Engine]:
         """Return the open connection and its engine.

@@ -13,6 +13,7 @@ import pytest
 from aerospike_magic import __version__
 from aerospike_magic.cli import main
 from aerospike_magic.cli.doctor import run_doctor
+from aerospike_magic.connection.settings import ENVIRONMENT
 
 
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -33,7 +34,16 @@ def test_the_doctor_checks_a_connection(server: Any, capsys: pytest.CaptureFixtu
     assert lines[0].startswith("ok    Python: ")
     assert any(line.startswith("ok    duckdb: ") for line in lines)
     assert any("decoder: " in line for line in lines)
-    assert lines[-1].startswith(f"ok    connection: {server.address}, 1 nodes, namespaces: ")
+    assert lines[-1].startswith(f"ok    connection: {server.address}, 1 node, namespaces: ")
+
+
+def test_the_doctor_lists_the_settings(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AEROSPIKE_PASSWORD", "hunter2")
+    assert main(["doctor", "--settings"]) == 0
+    shown = capsys.readouterr().out
+    for name, (_, meaning) in ENVIRONMENT.items():
+        assert any(line.startswith(name) and line.endswith(meaning) for line in shown.splitlines())
+    assert "hunter2" not in shown
 
 
 def test_the_doctor_fails_where_nothing_answers(capsys: pytest.CaptureFixture[str]) -> None:

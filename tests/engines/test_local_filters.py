@@ -253,6 +253,13 @@ def test_the_same_rows_with_derived_filters_and_without(data_engine, sql):
     assert pushed == plain
 
 
+@pytest.mark.parametrize("where", ["i IN (1e0, 9007199254740992)", "i BETWEEN 1e0 AND 9007199254740992"])
+def test_one_double_makes_integers_compare_as_doubles(data_engine, where):
+    sql = f"SELECT i FROM demo.r x WHERE {where}"
+    assert sorted(read(data_engine, sql, True)) == sorted(read(data_engine, sql, False))
+    assert (9007199254740993,) in read(data_engine, sql, True)
+
+
 def read(engine, sql, push_down):
     with engine.query(sql, options=QueryOptions(push_down=push_down)) as result:
         table = result.to_arrow()

@@ -23,6 +23,8 @@ from aerospike_magic.wire.message import (
     encode_message_proto,
 )
 
+pytestmark = pytest.mark.filterwarnings("ignore::aerospike_magic.errors.MismatchWarning")
+
 SET = "filter_scan"
 RAW = [b"abc", b"\xff\xfe", b"z", b"a\xff", b""]
 F = pc.field

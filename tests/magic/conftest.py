@@ -67,8 +67,9 @@ def bare_notebook() -> Iterator[Notebook]:
     shell = InteractiveShell.instance(config=config)
     shell.Completer.use_jedi = False
     shell.run_line_magic("load_ext", "aerospike_magic")
-    yield Notebook(shell)
-    shell.run_line_magic("unload_ext", "aerospike_magic")
+    made = Notebook(shell)
+    yield made
+    made.run("%load_ext aerospike_magic\n%aerospike disconnect\n%unload_ext aerospike_magic")
     InteractiveShell.clear_instance()
 
 

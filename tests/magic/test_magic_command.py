@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 from aerospike_magic.errors import ConfigError
 from aerospike_magic.magic.command import QueryCommand, parse_aerospike, parse_query
 
+OPTIONS = "it takes -o, -t, --limit, --explain, --param, --quiet, --rps"
+BEFORE = "options go before it: %aerosql "
+
 
 def test_a_cell_with_every_option() -> None:
     line = "-o df -t arrow --limit 10 --param n=5 --param name=JFK --param x='[1, 2]' --quiet --rps 1_000"
@@ -64,6 +67,11 @@ def test_any_line_gives_a_command_or_an_error_of_ours(line: str) -> None:
     ("line", "message", "hint"),
     [
         ("--limt 3 SELECT 1", "%%aerosql has no option --limt", "did you mean --limit?"),
+        ("--bogus SELECT 1", "%%aerosql has no option --bogus", OPTIONS),
+        ("--expalin SELECT 1", "%%aerosql has no option --expalin", "did you mean --explain?"),
+        ("SELECT a FROM t -o df", "-o df comes after the statement", BEFORE + "-o df SELECT …"),
+        ("SELECT a FROM t --limit 3", "--limit 3 comes after the statement", BEFORE + "--limit 3 SELECT …"),
+        ("SELECT a FROM t --explain ", "--explain comes after the statement", BEFORE + "--explain SELECT …"),
         ("--limit x SELECT 1", "--limit needs a whole number, not `x`", ""),
         ("-t excel SELECT 1", "-t needs one of pandas, polars, arrow, duckdb, not `excel`", ""),
         ("-o class SELECT 1", "-o needs a variable name, not `class`", ""),
@@ -101,3 +109,17 @@ def test_a_wrong_subcommand_is_told(line: str, message: str) -> None:
         parse_aerospike(line)
     assert raised.value.message == message
     assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("sql", ["SELECT a -o FROM t", "SELECT ' -o x'", "SELECT 1 -- explain", "SELECT 5-o"])
+def test_what_only_looks_like_a_late_option_is_sql(sql: str) -> None:
+    assert parse_query(sql).sql == sql
+
+
+def test_a_schema_can_be_saved_and_loaded() -> None:
+    assert parse_aerospike("schema demo.flights --save a.toml").options == {"save": "a.toml"}
+    assert parse_aerospike("schema --load 'my file.toml' demo.flights") == parse_aerospike(
+        "schema demo.flights --load='my file.toml'"
+    )
+    with pytest.raises(ConfigError, match="has no option --save"):
+        parse_aerospike("tables --save x")

@@ -122,7 +122,7 @@ class ClusterCatalog:
             access=plan.access.describe(),
             pushed=plan.pushed,
             residual=plan.residual,
-            columns=tuple(column.name for column in plan.columns),
+            columns=tuple(column.name for column in plan.decoded),
             partitions=0 if isinstance(plan.access, KeyLookup | Nothing) else N_PARTITIONS,
             objects=plan.objects,
             estimated_rows=plan.estimated_rows,

@@ -25,6 +25,11 @@ _CATEGORY = re.compile(r"^[A-Z][A-Za-z ]+ Error: ")
 _NO_TABLE = re.compile(r'Table with name "?(.+?)"? does not exist')
 _NO_COLUMN = re.compile(r'Referenced column "(.+?)" (?:not found|was not found)')
 _NO_FIELD = re.compile(r'(?:Values list|Table) "(.+?)" does not have a column named "(.+?)"')
+_NO_FILE = re.compile(r'Cannot access file "(.*?)"')
+_FILE_NAME = re.compile(
+    r"^[/~.\\]|^\w+://|\.(?:csv|tsv|txt|parquet|json|jsonl|ndjson|xlsx?|db|duckdb)(?:\.gz|\.zst)?$", re.I
+)
+_FILES_HINT = "load it with pandas and use the DataFrame by its name: FROM name"
 _NO_FUNCTION = re.compile(r"Function with name (\S+) does not exist")
 _SUGGESTION = re.compile(r"^(?:Did you mean|Candidate bindings:) (.*)$", re.MULTILINE)
 _SUGGESTED_NAME = re.compile(r'^Did you mean "(.+?)"', re.MULTILINE)
@@ -53,6 +58,8 @@ def query_error(error: BaseException, context: Context) -> QueryError:
     """Return DuckDB's error as one of ours."""
     message = str(error)
     text = _CATEGORY.sub("", message)
+    if found := _NO_FILE.search(text):
+        return _no_file(found[1], context)
     for pattern, explain in ((_NO_TABLE, _no_table), (_NO_FIELD, _no_field), (_NO_COLUMN, _no_column)):
         if found := pattern.search(text):
             return explain(found, text, context)
@@ -64,6 +71,17 @@ def query_error(error: BaseException, context: Context) -> QueryError:
         hint=_suggestion(text),
         sql=context.bound.original,
         position=_original(position, context),
+    )
+
+
+def _no_file(path: str, context: Context) -> QueryError:
+    # The first place of the name in the user's text; DuckDB marks none.
+    place = context.bound.original.find(path) if path else -1
+    return QueryError(
+        "files cannot be read from a cell",
+        hint=_FILES_HINT,
+        sql=context.bound.original,
+        position=None if place < 0 else place,
     )
 
 
@@ -129,6 +147,8 @@ def _no_table(found: re.Match[str], text: str, context: Context) -> QueryError:
         return UnknownNameError(f"there is no table {found[1]}", sql=sql, position=context.position_of(found[1]))
     position = context.bound.original_position(name.start)
     shown = ".".join(name.parts)
+    if len(name.parts) == 1 and _FILE_NAME.search(shown):
+        return _no_file(shown, context)
     if len(name.parts) == 1:
         message, hint = _bare_name(shown, context)
     else:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from aerospike_magic.engines.base import Explanation, QueryOptions
+from aerospike_magic.engines.base import Explanation, QueryOptions, ScanExplanation
 from aerospike_magic.engines.local.catalog import Catalog, ClusterCatalog
 from aerospike_magic.engines.local.diagnose import Context, query_error
 from aerospike_magic.engines.local.estimate import estimate_bytes
@@ -33,12 +33,13 @@ from aerospike_magic.engines.local.tables import (
     runnable_text,
 )
 from aerospike_magic.errors import AerospikeMagicError, QueryError
-from aerospike_magic.filters.predicate import Predicate, describe
+from aerospike_magic.filters.predicate import Predicate
 
 if TYPE_CHECKING:
     import duckdb
 
     from aerospike_magic.connection import Connection
+    from aerospike_magic.engines.local.filters import UnsettledCondition
 
 _DEFAULT_OPTIONS = QueryOptions()
 _CONFIG = {
@@ -92,7 +93,7 @@ class LocalEngine:
         execution = prepared.execute(log, options)
         self._running.add(execution)
         estimate = _estimator(prepared.statement, prepared.tables, log)
-        return LocalResult(execution, options, estimate)
+        return LocalResult(execution, options, estimate, prepared.json_notes())
 
     def explain(
         self,
@@ -103,9 +104,11 @@ class LocalEngine:
         frames: Mapping[str, Any] | None = None,
     ) -> Explanation:
         """Run the statement over sets that give no rows, and say what DuckDB asked of each; see `Engine.explain`."""
+        from aerospike_magic.engines.local.checked import with_engine_filters
+
         log = ScanLog(options, only_explain=True)
         prepared = self._prepare(sql, parameters, options, frames or {}, log)
-        plan = prepared.plan()
+        plan, plan_json = prepared.plan(), prepared.plan("FORMAT json")
         execution = prepared.execute(log, options)
         self._running.add(execution)
         try:
@@ -118,7 +121,8 @@ class LocalEngine:
                 raise
         finally:
             execution.join()
-        return Explanation(sql, tuple(log.explanations), plan, prepared.notes())
+        scans = with_engine_filters(log.explanations, prepared.unsettled(), plan_json or None)
+        return Explanation(sql, scans, plan, (*prepared.notes(scans), *prepared.json_notes()))
 
     def close(self) -> None:
         """Stop every running query."""
@@ -209,14 +213,14 @@ class _Prepared:
 
         return hide_metadata(self._text, self.statement.tree, self.tables.resolve, metadata)
 
-    def plan(self) -> str:
-        """Return DuckDB's plan as text, "" where it has none to show."""
+    def plan(self, form: str = "FORMAT text") -> str:
+        """Return DuckDB's plan, "" where it has none to show."""
         import duckdb
 
         if self._is_many:
             return ""
         try:
-            rows = self._con.execute(f"EXPLAIN {self._text}", self._values).fetchall()
+            rows = self._con.execute(f"EXPLAIN ({form}) {self._text}", self._values).fetchall()
         except duckdb.Error:
             return ""
         return "\n".join(str(row[-1]) for row in rows)
@@ -237,11 +241,29 @@ class _Prepared:
 
         return Execution(self._con, start, log, lambda error: query_error(error, context))
 
-    def notes(self) -> tuple[str, ...]:
-        """Say what was derived from the statement's text."""
+    def notes(self, scans: Sequence[ScanExplanation]) -> tuple[str, ...]:
+        """Say what was derived from the statement's text and is not in `scans`."""
         if self.statement.tree is None and self.tables.sets:
             return ("The statement's text was not understood in full, so only DuckDB's own filters are pushed.",)
-        return tuple(f"{name}: its text implies {describe(predicate)}." for name, predicate in self._filters.items())
+        from aerospike_magic.engines.local.checked import unshown_filters
+
+        return unshown_filters(self._filters, scans)
+
+    def json_notes(self) -> tuple[str, ...]:
+        """Name comparisons of JSON columns with plain strings."""
+        if self.statement.tree is None or not self.tables.sets:
+            return ()
+        from aerospike_magic.engines.local.json_notes import json_notes
+
+        return json_notes(self.statement.tree, self.tables.resolve, self._values or {})
+
+    def unsettled(self) -> Mapping[str, Sequence[UnsettledCondition]]:
+        """Return the conditions that no derived filter stands for, by set."""
+        if self.statement.tree is None or not self.tables.sets:
+            return {}
+        from aerospike_magic.engines.local.filters import unsettled_conditions
+
+        return unsettled_conditions(self.statement.tree, self.tables.resolve, self._values or {}, self._filters)
 
 
 def _connect(options: QueryOptions, spill_directory: str) -> duckdb.DuckDBPyConnection:

@@ -10,7 +10,7 @@ reference implies, and none if one of them implies nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,10 +40,52 @@ def derive_filters(tree: Any, resolve: Resolve, values: Mapping[str, Any]) -> di
     Returns:
         Set name (``namespace.set``) → predicate; sets of which nothing is implied are left out.
     """
-    if any(function.name.lower() in _READS_BY_NAME for function in tree.find_all(exp.Anonymous)):
+    if _reads_by_name(tree):
         return {}
-    scopes: dict[int, _Scope | None] = {}
     found: dict[str, list[Predicate | None]] = {}
+    for name, table, scope in _references(tree, resolve, values):
+        found.setdefault(name, []).append(scope.implied_for(table) if scope else None)
+    return {name: one for name, parts in found.items() if (one := _any_of(parts)) is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class UnsettledCondition:
+    """A condition of the statement that its derived filter does not stand for.
+
+    Attributes:
+        text: as SQL, with the values of parameters in it.
+        names: the columns that it reads, in lower case.
+    """
+
+    text: str
+    names: frozenset[str]
+
+
+def unsettled_conditions(
+    tree: Any, resolve: Resolve, values: Mapping[str, Any], derived: Container[str]
+) -> dict[str, tuple[UnsettledCondition, ...]]:
+    """Return, by set name, what WHERE and ON ask of its rows beyond its derived filter.
+
+    Args:
+        tree, resolve, values: as for `derive_filters`.
+        derived: names of the sets that have a derived filter.
+    """
+    found: dict[str, tuple[UnsettledCondition, ...]] = {}
+    for name, table, scope in _references(tree, resolve, values):
+        if scope is not None:
+            found[name] = found.get(name, ()) + tuple(scope.unsettled_for(table, is_derived=name in derived))
+    return found
+
+
+def _reads_by_name(tree: Any) -> bool:
+    return any(function.name.lower() in _READS_BY_NAME for function in tree.find_all(exp.Anonymous))
+
+
+def _references(
+    tree: Any, resolve: Resolve, values: Mapping[str, Any]
+) -> Iterator[tuple[str, exp.Table, _Scope | None]]:
+    """Yield each place where a set is read: its name, its node, and the SELECT around it if that is understood."""
+    scopes: dict[int, _Scope | None] = {}
     for table in tree.find_all(exp.Table):
         schema = set_of(table, resolve)
         if schema is None:
@@ -51,9 +93,7 @@ def derive_filters(tree: Any, resolve: Resolve, values: Mapping[str, Any]) -> di
         select = _select_of(table)
         if select is not None and id(select) not in scopes:
             scopes[id(select)] = _scope(select, resolve, values)
-        scope = scopes.get(id(select)) if select is not None else None
-        found.setdefault(schema.name, []).append(scope.implied_for(table) if scope else None)
-    return {name: one for name, parts in found.items() if (one := _any_of(parts)) is not None}
+        yield schema.name, table, scopes.get(id(select)) if select is not None else None
 
 
 def _any_of(parts: list[Predicate | None]) -> Predicate | None:
@@ -146,6 +186,32 @@ class _Scope:
             parts += self._from_condition(index, self._where, len(self._items) - 1, aliases=self._aliases)
         return conjunction(parts)
 
+    def unsettled_for(self, table: exp.Table, *, is_derived: bool) -> Iterator[UnsettledCondition]:
+        """Yield the conditions on `table` that `implied_for` does not stand for, or all of them unless `is_derived`."""
+        index = next((i for i, item in enumerate(self._items) if item.node is table), None)
+        if index is None:
+            return
+        ons = [item.join.args["on"] for item in self._items if item.join is not None and item.join.args.get("on")]
+        is_nullable = self._is_nullable(index, len(self._items) - 1)
+        for condition in [*ons, *([self._where] if self._where is not None else [])]:
+            reader = Condition(lambda column: self._column(index, column, self._aliases), self._values)
+            for node in _flatten(condition):
+                columns = list(node.find_all(exp.Column))
+                if self._is_about(index, node, columns) and not (is_derived and _is_exact(reader, node, is_nullable)):
+                    names = frozenset(column.name.lower() for column in columns)
+                    yield UnsettledCondition(_as_text(node, self._values), names)
+
+    def _is_about(self, index: int, node: Any, columns: list[exp.Column]) -> bool:
+        if len(self._items) == 1:
+            return True
+        item = self._items[index]
+        known = item.columns or {}
+        touched = [
+            column.table.lower() == item.alias if column.table else column.name.lower() in known for column in columns
+        ]
+        pairs_rows = isinstance(node, exp.EQ) and len(columns) == 2 and not all(touched)
+        return any(touched) and not pairs_rows
+
     def _from_on(self, index: int, join_index: int, join: exp.Join) -> list[Predicate | None]:
         on = join.args.get("on")
         if on is None or index > join_index:
@@ -217,3 +283,29 @@ def _flatten(condition: Any) -> Iterator[Any]:
         yield from _flatten(condition.right)
     else:
         yield condition
+
+
+def _is_exact(reader: Condition, node: Any, is_nullable: bool) -> bool:
+    """Whether a derived filter has the condition itself, and not just what it implies."""
+    implied = reader.implied(node)
+    if implied is None or (is_nullable and not rejects_nulls(implied)):
+        return False
+    if isinstance(node, exp.Paren | exp.Not):
+        return _is_exact(reader, node.this, False)
+    if isinstance(node, exp.And | exp.Or):
+        return _is_exact(reader, node.left, False) and _is_exact(reader, node.right, False)
+    # The reader has an answer for a leaf and for its negation both only where it knows the leaf exactly.
+    return reader.implied(node, negated=True) is not None
+
+
+def _as_text(node: Any, values: Mapping[str, Any]) -> str:
+    def filled(part: Any) -> Any:
+        if isinstance(part, exp.Placeholder) and str(part.this) in values:
+            try:
+                return exp.convert(values[str(part.this)])
+            except ValueError:
+                return part
+        return part
+
+    text = str(node.transform(filled).sql(dialect="duckdb", normalize_functions="lower"))
+    return f"({text})" if isinstance(node, exp.Or) else text

@@ -117,9 +117,10 @@ class Condition:
         column = self.column_of(subject) if isinstance(subject, exp.Column) else None
         if column is None or node.args.get("symmetric"):
             return None
-        low, high = (self._constant(_bare(node.args[name]), column) for name in ("low", "high"))
-        if low is _NO_CONSTANT or high is _NO_CONSTANT:
+        bounds = self._constants([_bare(node.args[name]) for name in ("low", "high")], column)
+        if bounds is None:
             return None
+        low, high = bounds
         if negated:
             return Or(Compare("<", column.name, low), Compare(">", column.name, high))
         return And(Compare(">=", column.name, low), Compare("<=", column.name, high))
@@ -130,10 +131,10 @@ class Condition:
         items = node.args.get("expressions")
         if column is None or not items or any(node.args.get(key) for key in ("query", "field", "unnest")):
             return None
-        values = tuple(self._constant(_bare(item), column) for item in items)
-        if any(value is _NO_CONSTANT for value in values):
+        values = self._constants([_bare(item) for item in items], column)
+        if values is None:
             return None
-        found = In(column.name, values)
+        found = In(column.name, tuple(values))
         return Not(found) if negated else found
 
     def _is(self, node: exp.Is, negated: bool) -> Predicate | None:
@@ -173,6 +174,16 @@ class Condition:
             return None
         found = StartsWith(column.name, value)
         return Not(found) if negated else found
+
+    def _constants(self, nodes: list[Any], column: Column) -> list[Any] | None:
+        """Return the values that the column is compared with together; None in any doubt about one of them."""
+        values = [self._constant(node, column) for node in nodes]
+        if any(value is _NO_CONSTANT for value in values):
+            return None
+        if column.kind is Kind.INT64 and not all(isinstance(self._value(node), int) for node in nodes):
+            # One double among them makes DuckDB compare all as doubles, and large integers round.
+            return values if all(abs(value) < _EXACT for value in values) else None
+        return values
 
     def _constant(self, node: Any, column: Column) -> Any:
         """Return the Python value to compare the column with, or `_NO_CONSTANT` in any doubt."""

@@ -176,11 +176,16 @@ class LocalResult(QueryResult):
     """The rows of a query on DuckDB."""
 
     def __init__(
-        self, execution: Execution, options: QueryOptions, estimate: Callable[[pa.Schema], int | None]
+        self,
+        execution: Execution,
+        options: QueryOptions,
+        estimate: Callable[[pa.Schema], int | None],
+        notes: tuple[str, ...] = (),
     ) -> None:
         self._execution = execution
         self._options = options
         self._estimate = estimate
+        self._notes = notes
         self._is_closed = False
         self._stop_when_forgotten = weakref.finalize(self, execution.join)
 
@@ -220,6 +225,11 @@ class LocalResult(QueryResult):
     def memory_limit(self) -> int | None:
         """As the options say."""
         return self._options.memory_limit
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Comparisons that are never true."""
+        return self._notes
 
     def cancel(self) -> None:
         """Stop the query, from any thread; a reader gets `ScanCancelled`."""
