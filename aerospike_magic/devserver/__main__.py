@@ -140,6 +140,7 @@ def run(options: argparse.Namespace) -> int:
         signal.signal(signal.SIGINT, stop)
     if options.watch_stdin:
         threading.Thread(target=_watch_stdin, args=(orders, stopped), name="watch-stdin", daemon=True).start()
+    warming = start_warming()
     if options.demo:
         log.info("loaded %s", load_flights(cluster.storage.namespaces["demo"]))
     if options.synthetic:
@@ -150,7 +151,9 @@ def run(options: argparse.Namespace) -> int:
     release_unused()
     log.info("in-memory development server, not a database; namespaces %s", ", ".join(namespaces))
     log.info("listening on %s", ", ".join(cluster.membership.addresses))
-    start_warming()
+    # A client gives up after a second; the kernels it needs take longer the first time on a machine.
+    while warming.is_alive() and not stopped.is_set():
+        warming.join(0.1)
     cluster.start()
     print(f"{READY} {options.host} {' '.join(map(str, cluster.ports))}", flush=True)
     stopped.wait()

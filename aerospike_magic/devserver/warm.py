@@ -1,7 +1,6 @@
 """Compiles the kernels before the first client needs them, on a tiny namespace of its own.
 
-From the cache on disk this takes about a second. The first time on a machine it takes half a minute, in which clients
-are served all the same: who needs a kernel that is not there yet waits for that one only.
+From the cache on disk this takes about a second; the first time on a machine half a minute, beside the loading of data.
 """
 
 from __future__ import annotations
