@@ -8,7 +8,7 @@ next batch; only LIST, MAP, STRUCT and JSON columns are converted, from the raw 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -95,16 +95,6 @@ def _name_tables(
     return lo, hi, table
 
 
-@dataclass
-class MismatchCounts:
-    """What one worker met that did not fit: column index or unseen bin name → count, with one example each."""
-
-    counts: npt.NDArray[np.int64]
-    examples: dict[int, str] = field(default_factory=dict)
-    unseen: dict[str, tuple[int, str]] = field(default_factory=dict)
-    unseen_overflow: int = 0
-
-
 @dataclass(frozen=True)
 class DecodedBatch:
     """One record batch, and the columns in which it has values that did not fit (NULL there)."""
@@ -150,7 +140,7 @@ class BatchBuilder:
         self.mismatches = np.zeros(n, np.int64)
         self.mismatch_flags = np.zeros(n, np.uint8)
         self.mismatch_examples = np.full((n, 3), -1, np.int64)
-        self.counts = MismatchCounts(self.mismatches)
+        self.examples: dict[int, str] = {}
         self._mismatches_before = self.mismatches.copy()
         self._heap_bytes_per_row = np.full(layout.n_variable, float(_FIRST_HEAP_BYTES_PER_ROW))
         self.tables = np.zeros(kernels.N_TABLES, np.int64)
@@ -240,7 +230,7 @@ class BatchBuilder:
 
     def note_example(self, c: int, particle: int, payload: bytes) -> None:
         """Keep the first value that did not fit column c."""
-        self.counts.examples.setdefault(c, describe_particle(particle, payload))
+        self.examples.setdefault(c, describe_particle(particle, payload))
 
     def take(self, n_rows: int) -> DecodedBatch:
         """Return the first `n_rows` rows as a record batch and start a new one."""

@@ -222,7 +222,7 @@ class AnswerDecoder:
         self.state[kernels.NEW_EXAMPLES] = 0
         for c in np.flatnonzero(self.builder.mismatch_examples[:, 0] >= 0):
             at, n_bytes, particle = (int(v) for v in self.builder.mismatch_examples[c])
-            if int(c) not in self.builder.counts.examples:
+            if int(c) not in self.builder.examples:
                 self.builder.note_example(int(c), particle, self._buffer[at : at + n_bytes].tobytes())
         for i in range(len(self._unseen_texts), int(self.state[kernels.N_UNSEEN])):
             at, n_bytes, particle = (int(v) for v in self._unseen_examples[i])
@@ -231,7 +231,7 @@ class AnswerDecoder:
     def _raise_mismatch(self) -> None:
         for c in np.flatnonzero(self.builder.mismatches):
             column = self.layout.columns[int(c)]
-            example = self.builder.counts.examples.get(int(c), "")
+            example = self.builder.examples.get(int(c), "")
             raise MismatchError(
                 f"bin {column.name}: {example} does not fit {column.type_text}",
                 hint=f"override its type (e.g. {column.name} as json), or on_mismatch='null' to count and go on",

@@ -114,7 +114,7 @@ def _mismatches(decoders: Sequence[AnswerDecoder]) -> tuple[Mismatch, ...]:
         for c in np.flatnonzero(decoder.builder.mismatches):
             at = ("type", decoder.layout.columns[int(c)].name)
             counts[at] = counts.get(at, 0) + int(decoder.builder.mismatches[c])
-            examples.setdefault(at, decoder.builder.counts.examples.get(int(c), ""))
+            examples.setdefault(at, decoder.builder.examples.get(int(c), ""))
         for name, count, example in decoder.unseen():
             at = ("unseen", name)
             counts[at] = counts.get(at, 0) + count

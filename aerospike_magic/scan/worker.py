@@ -98,7 +98,6 @@ class Worker(threading.Thread):
         self._sockets: dict[str, socket.socket] = {}
         self._stopping = threading.Event()
         self.job: RunningJob | None = None
-        self.group: Group | None = None
         self.n_bytes = 0
         self.scanned = 0
         self.records_by_node: dict[int, int] = {}
@@ -135,7 +134,6 @@ class Worker(threading.Thread):
                 return
             node_index = group.node_index
             before = self.decoder.n_records
-            self.group = group
             try:
                 self._read_group(scan_pass, group)
             except (OSError, ConnectError, ScanTimeout, ServerError) as error:
@@ -147,7 +145,7 @@ class Worker(threading.Thread):
                     scan_pass.on_omitted(group.partitions)
                 scan_pass.tracker.fail(group, error, self.decoder.n_records > before)
             finally:
-                self.group = self.job = None
+                self.job = None
                 self._add(self.records_by_node, node_index, self.decoder.n_records - before)
 
     def _read_group(self, scan_pass: ScanPass, group: Group) -> None:

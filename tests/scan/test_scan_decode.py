@@ -113,7 +113,7 @@ def test_a_value_that_does_not_fit_is_null_and_counted(column: str, good: Any, b
         assert [row[column] for row in decoded.rows] == [good, None, good, None, None]
         assert decoded.mismatches == {column: 3}
         index = [c.name for c in COLUMNS].index(column)
-        assert str(bad).replace("'", '"')[:5] in decoded.decoder.builder.counts.examples[index]
+        assert str(bad).replace("'", '"')[:5] in decoded.decoder.builder.examples[index]
 
 
 def test_text_that_is_not_utf8_does_not_fit() -> None:
