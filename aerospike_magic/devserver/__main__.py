@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from queue import SimpleQueue
 from types import FrameType
 
 from aerospike_magic.devserver import control
@@ -130,16 +131,17 @@ def run(options: argparse.Namespace) -> int:
     if options.control:
         for member in cluster.members:
             member.node.control = orders.run
-    stopped = threading.Event()
+    # Not an Event: its lock is not reentrant, and a handler that runs inside wait() would wait for itself.
+    stops: SimpleQueue[None] = SimpleQueue()
 
     def stop(signum: int, frame: FrameType | None) -> None:
-        stopped.set()
+        stops.put(None)
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)
     if options.watch_stdin:
-        threading.Thread(target=_watch_stdin, args=(orders, stopped), name="watch-stdin", daemon=True).start()
+        threading.Thread(target=_watch_stdin, args=(orders, stops), name="watch-stdin", daemon=True).start()
     warming = start_warming()
     if options.demo:
         log.info("loaded %s", load_flights(cluster.storage.namespaces["demo"]))
@@ -152,24 +154,24 @@ def run(options: argparse.Namespace) -> int:
     log.info("in-memory development server, not a database; namespaces %s", ", ".join(namespaces))
     log.info("listening on %s", ", ".join(cluster.membership.addresses))
     # A client gives up after a second; the kernels it needs take longer the first time on a machine.
-    while warming.is_alive() and not stopped.is_set():
+    while warming.is_alive() and stops.empty():
         warming.join(0.1)
     cluster.start()
     print(f"{READY} {options.host} {' '.join(map(str, cluster.ports))}", flush=True)
-    stopped.wait()
+    stops.get()
     cluster.stop()
     log.info("stopped")
     return 0
 
 
-def _watch_stdin(orders: control.Control, stopped: threading.Event) -> None:
+def _watch_stdin(orders: control.Control, stops: SimpleQueue[None]) -> None:
     """Carry out what the parent orders; stop when standard input ends: that is how a killed parent is noticed."""
     pending = b""
     while data := os.read(0, 65536):
         *lines, pending = (pending + data).split(b"\n")
         for line in lines:
             print(orders.run(line.decode(errors="replace")), flush=True)
-    stopped.set()
+    stops.put(None)
     # Whatever is still busy has no one left to answer.
     os._exit(0)
 

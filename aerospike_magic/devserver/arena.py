@@ -7,6 +7,8 @@ A private anonymous mapping without reserved swap does that: pages cost memory o
 from __future__ import annotations
 
 import mmap
+import platform
+import sys
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +16,8 @@ import numpy.typing as npt
 from aerospike_magic.errors import DevServerError
 
 RESERVED_BYTES = 64 << 30
+_NO_RESERVE = 0x4000 if sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64") else 0
+"""Linux's MAP_NORESERVE, which Python's mmap names from 3.13 on only."""
 
 
 class Arena:
@@ -50,7 +54,7 @@ class Arena:
 
 
 def _reserve(n_bytes: int) -> mmap.mmap:
-    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NO_RESERVE
     while True:
         try:
             return mmap.mmap(-1, n_bytes, flags=flags, prot=mmap.PROT_READ | mmap.PROT_WRITE)

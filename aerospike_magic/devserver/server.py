@@ -78,6 +78,9 @@ class Server:
             connection = Connection(node, connected, f"{address[0]}+{address[1]}", self._closed, faults)
             with self._lock:
                 self._connections.add(connection)
+            if self._stopping.is_set():
+                # stop() may have looked before this one was there.
+                connection.close()
             threading.Thread(target=connection.run, name=f"client-{address[1]}", daemon=True).start()
 
     def stop(self) -> None:

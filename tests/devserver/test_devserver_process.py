@@ -78,7 +78,11 @@ def test_stops_on_signal(number: signal.Signals) -> None:
         assert word == "ready"
         with socket.create_connection((host, int(port))) as opened:
             process.send_signal(number)
-            assert process.wait(timeout=10) == 0
+            try:
+                code = process.wait(timeout=10)
+            finally:
+                process.kill()
+            assert code == 0
             with contextlib.suppress(ConnectionResetError):
                 assert opened.recv(1) == b""
 
