@@ -6,18 +6,16 @@ import argparse
 import logging
 import os
 import re
-import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from queue import SimpleQueue
-from types import FrameType
 
 from aerospike_magic.devserver import control
 from aerospike_magic.devserver.cluster import Cluster
 from aerospike_magic.devserver.files import Source, load_file
 from aerospike_magic.devserver.flights import load_flights
 from aerospike_magic.devserver.memory import release_unused
+from aerospike_magic.devserver.stopping import StopOrder
 from aerospike_magic.devserver.synthetic import load_synthetic
 from aerospike_magic.devserver.warm import start_warming
 from aerospike_magic.errors import AerospikeMagicError
@@ -131,17 +129,11 @@ def run(options: argparse.Namespace) -> int:
     if options.control:
         for member in cluster.members:
             member.node.control = orders.run
-    # Not an Event: its lock is not reentrant, and a handler that runs inside wait() would wait for itself.
-    stops: SimpleQueue[None] = SimpleQueue()
-
-    def stop(signum: int, frame: FrameType | None) -> None:
-        stops.put(None)
-
+    stop = StopOrder()
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, stop)
-        signal.signal(signal.SIGINT, stop)
+        stop.give_on_signals()
     if options.watch_stdin:
-        threading.Thread(target=_watch_stdin, args=(orders, stops), name="watch-stdin", daemon=True).start()
+        threading.Thread(target=_watch_stdin, args=(orders, stop), name="watch-stdin", daemon=True).start()
     warming = start_warming()
     if options.demo:
         log.info("loaded %s", load_flights(cluster.storage.namespaces["demo"]))
@@ -154,24 +146,24 @@ def run(options: argparse.Namespace) -> int:
     log.info("in-memory development server, not a database; namespaces %s", ", ".join(namespaces))
     log.info("listening on %s", ", ".join(cluster.membership.addresses))
     # A client gives up after a second; the kernels it needs take longer the first time on a machine.
-    while warming.is_alive() and stops.empty():
+    while warming.is_alive() and not stop.wait(0):
         warming.join(0.1)
     cluster.start()
     print(f"{READY} {options.host} {' '.join(map(str, cluster.ports))}", flush=True)
-    stops.get()
+    stop.wait()
     cluster.stop()
     log.info("stopped")
     return 0
 
 
-def _watch_stdin(orders: control.Control, stops: SimpleQueue[None]) -> None:
+def _watch_stdin(orders: control.Control, stop: StopOrder) -> None:
     """Carry out what the parent orders; stop when standard input ends: that is how a killed parent is noticed."""
     pending = b""
     while data := os.read(0, 65536):
         *lines, pending = (pending + data).split(b"\n")
         for line in lines:
             print(orders.run(line.decode(errors="replace")), flush=True)
-    stops.put(None)
+    stop.give()
     # Whatever is still busy has no one left to answer.
     os._exit(0)
 
