@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench lab server clean
+.PHONY: help setup demo test lint bench lab jar server clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -35,6 +35,9 @@ bench: $(STAMP)  ## measure against the alternatives; prints ratios, writes benc
 
 lab: $(STAMP)  ## open JupyterLab with the notebooks
 	$(BIN)/jupyter lab --notebook-dir=notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
+
+jar: $(STAMP)  ## build the jar that plans Spark's push-down, when jvm/ has changed
+	$(BIN)/python jvm/build.py
 
 server: $(STAMP)  ## run the embedded server with the demo data on port 3000
 	$(BIN)/aerospike-magic server --port 3000 --demo

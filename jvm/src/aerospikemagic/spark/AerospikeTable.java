@@ -1,0 +1,63 @@
+package aerospikemagic.spark;
+
+import java.util.EnumSet;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Set;
+import org.apache.spark.sql.connector.catalog.SupportsRead;
+import org.apache.spark.sql.connector.catalog.SupportsWrite;
+import org.apache.spark.sql.connector.catalog.TableCapability;
+import org.apache.spark.sql.connector.read.ScanBuilder;
+import org.apache.spark.sql.connector.write.LogicalWriteInfo;
+import org.apache.spark.sql.connector.write.WriteBuilder;
+import org.apache.spark.sql.types.StructType;
+import org.apache.spark.sql.util.CaseInsensitiveStringMap;
+
+/** A set: reads are planned here, writes go to the Python source as they are. */
+final class AerospikeTable implements SupportsRead, SupportsWrite {
+  private final StructType schema;
+  private final CaseInsensitiveStringMap properties;
+
+  AerospikeTable(StructType schema, CaseInsensitiveStringMap properties) {
+    this.schema = schema;
+    this.properties = properties;
+  }
+
+  /** Shown in plans, so built of names only: options hold secrets. */
+  @Override
+  public String name() {
+    String namespace = properties.getOrDefault("aerospike.namespace", "?");
+    return "aerospike " + namespace + "." + properties.getOrDefault("aerospike.set", "");
+  }
+
+  @Override
+  @SuppressWarnings("deprecation")
+  public StructType schema() {
+    return schema;
+  }
+
+  @Override
+  public Set<TableCapability> capabilities() {
+    return EnumSet.of(
+        TableCapability.BATCH_READ,
+        TableCapability.MICRO_BATCH_READ,
+        TableCapability.BATCH_WRITE,
+        TableCapability.STREAMING_WRITE,
+        TableCapability.TRUNCATE,
+        TableCapability.ACCEPT_ANY_SCHEMA);
+  }
+
+  @Override
+  public ScanBuilder newScanBuilder(CaseInsensitiveStringMap options) {
+    Map<String, String> all = new HashMap<>(properties.asCaseSensitiveMap());
+    all.putAll(options.asCaseSensitiveMap());
+    return new AerospikeScanBuilder(schema, all);
+  }
+
+  @Override
+  public WriteBuilder newWriteBuilder(LogicalWriteInfo info) {
+    Map<String, String> all = new HashMap<>(properties.asCaseSensitiveMap());
+    all.putAll(info.options().asCaseSensitiveMap());
+    return ((SupportsWrite) AerospikeSource.pythonTable(info.schema(), all)).newWriteBuilder(info);
+  }
+}
