@@ -13,10 +13,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from aerospike_magic.engines.local.catalog import Catalog
-from aerospike_magic.engines.local.parameters import BoundSql
 from aerospike_magic.engines.local.source import ROW_COLUMN
 from aerospike_magic.engines.local.statements import Statement, TableName
 from aerospike_magic.engines.local.tables import Tables
+from aerospike_magic.engines.parameters import BoundSql
 from aerospike_magic.errors import QueryError, UnknownNameError
 from aerospike_magic.schema.types import near_matches
 

@@ -21,7 +21,6 @@ from aerospike_magic.engines.base import Explanation, QueryOptions, ScanExplanat
 from aerospike_magic.engines.local.catalog import Catalog, ClusterCatalog
 from aerospike_magic.engines.local.diagnose import Context, query_error
 from aerospike_magic.engines.local.estimate import estimate_bytes
-from aerospike_magic.engines.local.parameters import BoundSql, bind_parameters
 from aerospike_magic.engines.local.result import Execution, LocalResult
 from aerospike_magic.engines.local.source import ScanLog
 from aerospike_magic.engines.local.statements import Statement, read_statement
@@ -32,6 +31,7 @@ from aerospike_magic.engines.local.tables import (
     register_tables,
     runnable_text,
 )
+from aerospike_magic.engines.parameters import BoundSql, bind_parameters
 from aerospike_magic.errors import AerospikeMagicError, QueryError
 from aerospike_magic.filters.predicate import Predicate
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from aerospike_magic.engines.local.lexer import quote_identifier
+from aerospike_magic.engines.lexer import DUCKDB
 from aerospike_magic.engines.local.scopes import Resolve, from_items, set_of
 from aerospike_magic.schema.types import SetSchema
 
@@ -31,7 +31,7 @@ def hide_metadata(text: str, tree: Any, resolve: Resolve, metadata: Sequence[str
         for star, hidden in _stars(select, resolve, metadata):
             at = star.meta.get("start")
             if at is not None and text[at : at + 1] == "*" and hidden:
-                edits[at] = f"* EXCLUDE ({', '.join(map(quote_identifier, hidden))})"
+                edits[at] = f"* EXCLUDE ({', '.join(map(DUCKDB.quote_identifier, hidden))})"
     for at in sorted(edits, reverse=True):
         text = text[:at] + edits[at] + text[at + 1 :]
     return text

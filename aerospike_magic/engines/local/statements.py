@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from aerospike_magic.engines.local.lexer import Token, statement_end, tokenize
+from aerospike_magic.engines.lexer import Token, statement_end, tokenize
 from aerospike_magic.errors import QueryError, ReadOnlyError
 
 if TYPE_CHECKING:
     import duckdb
     from sqlglot import exp
 
-    from aerospike_magic.engines.local.parameters import BoundSql
+    from aerospike_magic.engines.parameters import BoundSql
 
 READS = (
     "SELECT",

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from aerospike_magic.engines.lexer import DUCKDB
 from aerospike_magic.engines.local.catalog import Catalog
-from aerospike_magic.engines.local.lexer import quote_identifier
 from aerospike_magic.engines.local.source import ROW_COLUMN, ScanLog, SetDataset
 from aerospike_magic.engines.local.statements import Statement, TableName
 from aerospike_magic.errors import QueryError, SchemaError
@@ -150,7 +150,7 @@ def register_tables(
     log: ScanLog,
 ) -> None:
     """Create the views that the statement reads."""
-    con.execute(f"CREATE SCHEMA {quote_identifier(LOCAL_SCHEMA)}")
+    con.execute(f"CREATE SCHEMA {DUCKDB.quote_identifier(LOCAL_SCHEMA)}")
     con.execute(f"SET search_path = '{LOCAL_SCHEMA}'")
     if statement.is_list_of_sets:
         con.register(SETS_SOURCE, _list_of_sets(catalog))
@@ -162,7 +162,7 @@ def register_tables(
             dataset = SetDataset(catalog, schema, metadata, filters.get(schema.name), log)
             con.register(sources[schema.name], dataset)
         view = key if len(key) > 1 else (LOCAL_SCHEMA, *key)
-        _create_view(con, view, sources[schema.name], f"* EXCLUDE ({quote_identifier(ROW_COLUMN)})")
+        _create_view(con, view, sources[schema.name], f"* EXCLUDE ({DUCKDB.quote_identifier(ROW_COLUMN)})")
     for number, (text, frame) in enumerate(tables.frames.items()):
         source = f"__aerospike_frame_{number}"
         con.register(source, frame)
@@ -177,9 +177,9 @@ def metadata_named(statement: Statement) -> tuple[str, ...]:
 
 def _create_view(con: duckdb.DuckDBPyConnection, parts: tuple[str, ...], source: str, columns: str) -> None:
     schema = schema_name(parts[0]) if parts[0] != LOCAL_SCHEMA else LOCAL_SCHEMA
-    con.execute(f"CREATE SCHEMA IF NOT EXISTS {quote_identifier(schema)}")
-    view = f"{quote_identifier(schema)}.{quote_identifier(parts[1])}"
-    con.execute(f"CREATE VIEW {view} AS SELECT {columns} FROM {quote_identifier(source)}")
+    con.execute(f"CREATE SCHEMA IF NOT EXISTS {DUCKDB.quote_identifier(schema)}")
+    view = f"{DUCKDB.quote_identifier(schema)}.{DUCKDB.quote_identifier(parts[1])}"
+    con.execute(f"CREATE VIEW {view} AS SELECT {columns} FROM {DUCKDB.quote_identifier(source)}")
 
 
 def _list_of_sets(catalog: Catalog) -> pa.Table:

@@ -1,8 +1,8 @@
-"""SQL text as tokens, as DuckDB's lexer cuts it: enough to find parameters, keywords and names, and to leave
+"""SQL text as tokens, as an engine's lexer cuts it: enough to find parameters, keywords and names, and to leave
 strings, comments and dollar quotes alone.
 
 Every token knows its place in the text, so that what is replaced can be mapped back. An unfinished string or
-comment becomes a token that runs to the end: DuckDB says better than we could what is wrong with it.
+comment becomes a token that runs to the end: the engine says better than we could what is wrong with it.
 """
 
 from __future__ import annotations
@@ -20,12 +20,42 @@ _STRING = re.compile(r"'(?:[^']|'')*(?:'|\Z)")
 _ESCAPE_STRING = re.compile(r"[eE]'(?:[^'\\]|''|\\.)*(?:'|\Z)", re.DOTALL)
 _PREFIX_STRING = re.compile(r"[xXbB]'(?:[^']|'')*(?:'|\Z)")
 _QUOTED = re.compile(r'"(?:[^"]|"")*(?:"|\Z)')
+_BACKTICKED = re.compile(r"`(?:[^`]|``)*(?:`|\Z)")
+_ESCAPED = re.compile(r"""'(?:[^'\\]|\\.)*(?:'|\Z)|"(?:[^"\\]|\\.)*(?:"|\Z)""", re.DOTALL)
+_RAW = re.compile(r"""[rR](?:'[^']*(?:'|\Z)|"[^"]*(?:"|\Z))""")
 _DOLLAR_QUOTE = re.compile(r"\$(?:[^\W\d]\w*)?\$")
 _DOLLAR_NAME = re.compile(r"\$\w+")
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F_]+|0[bB][01_]+|(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][+-]?\d+)?")
 _WORD = re.compile(r"[^\W\d]\w*(?:\$\w*)?")
 _BRACES = re.compile(r"\{\{([^{}]*)\}\}")
 _SYMBOL = re.compile(r"::|:=|<=|>=|<>|!=|\|\||->>|->|=>|==|\^@|.", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How an engine writes names and strings.
+
+    Attributes:
+        name: sqlglot's name for it.
+        quote: the character around a quoted name, doubled inside it.
+        escapes: whether a backslash in a string takes the next character, and "…" is a string too.
+    """
+
+    name: str
+    quote: str
+    escapes: bool = False
+
+    def quote_identifier(self, name: str) -> str:
+        """Return `name` as a quoted SQL identifier.
+
+        >>> SPARK.quote_identifier("a`b")
+        '`a``b`'
+        """
+        return self.quote + name.replace(self.quote, 2 * self.quote) + self.quote
+
+
+DUCKDB = Dialect("duckdb", '"')
+SPARK = Dialect("spark", "`", escapes=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +83,12 @@ class Token:
     def identifier(self) -> str:
         """The name that a word or quoted name stands for; "" for anything else."""
         if self.kind == "quoted":
-            return self.text[1:-1].replace('""', '"')
+            quote = self.text[0]
+            return self.text[1:-1].replace(2 * quote, quote)
         return self.text if self.kind == "word" else ""
 
 
-def tokenize(sql: str) -> list[Token]:
+def tokenize(sql: str, dialect: Dialect = DUCKDB) -> list[Token]:
     """Return the tokens of `sql`, without white space and comments."""
     tokens: list[Token] = []
     at = 0
@@ -66,7 +97,7 @@ def tokenize(sql: str) -> list[Token]:
         if skipped > at:
             at = skipped
             continue
-        kind, end = _next(sql, at)
+        kind, end = _next(sql, at, dialect)
         tokens.append(Token(kind, sql[at:end], at, end))
         at = end
     return tokens
@@ -80,15 +111,6 @@ def statement_end(tokens: list[Token]) -> int:
     return rest[-1].end if rest else 0
 
 
-def quote_identifier(name: str) -> str:
-    """Return `name` as a quoted SQL identifier.
-
-    >>> quote_identifier('a"b')
-    '"a""b"'
-    """
-    return '"' + name.replace('"', '""') + '"'
-
-
 def _skip(sql: str, at: int) -> int:
     found = _SPACE.match(sql, at) or _LINE_COMMENT.match(sql, at)
     if found:
@@ -97,7 +119,7 @@ def _skip(sql: str, at: int) -> int:
 
 
 def _block_end(sql: str, at: int) -> int:
-    # DuckDB's block comments nest.
+    # Block comments nest, in DuckDB and in Spark.
     depth = 0
     for edge in _BLOCK_EDGE.finditer(sql, at):
         depth += 1 if edge.group() == "/*" else -1
@@ -106,19 +128,19 @@ def _block_end(sql: str, at: int) -> int:
     return len(sql)
 
 
-def _next(sql: str, at: int) -> tuple[TokenKind, int]:
+def _next(sql: str, at: int, dialect: Dialect) -> tuple[TokenKind, int]:
     char = sql[at]
-    if char == "'":
-        return "string", _end(_STRING, sql, at)
-    if char == '"':
-        return "quoted", _end(_QUOTED, sql, at)
-    if char == "$":
+    if char == dialect.quote:
+        return "quoted", _end(_QUOTED if char == '"' else _BACKTICKED, sql, at)
+    if char == "'" or (char == '"' and dialect.escapes):
+        return "string", _end(_ESCAPED if dialect.escapes else _STRING, sql, at)
+    if char == "$" and not dialect.escapes:
         return _dollar(sql, at)
     if char == "{" and (found := _BRACES.match(sql, at)):
         return "braces", found.end()
     if char.isdigit() or (char == "." and sql[at + 1 : at + 2].isdigit()):
         return "number", _end(_NUMBER, sql, at)
-    for prefixed in (_ESCAPE_STRING, _PREFIX_STRING):
+    for prefixed in (_RAW, _PREFIX_STRING) if dialect.escapes else (_ESCAPE_STRING, _PREFIX_STRING):
         if found := prefixed.match(sql, at):
             return "string", found.end()
     if found := _WORD.match(sql, at):

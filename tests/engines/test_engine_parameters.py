@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aerospike_magic.engines.local.lexer import tokenize
-from aerospike_magic.engines.local.parameters import bind_parameters, parameter_names
+from aerospike_magic.engines.lexer import SPARK, tokenize
+from aerospike_magic.engines.parameters import bind_parameters, parameter_names
 from aerospike_magic.errors import ParameterError
 
 
@@ -167,3 +167,28 @@ def test_a_value_never_reaches_the_text(value):
     assert bind_parameters("SELECT * FROM t WHERE a = :v AND b IN (:v)", {"v": value}).text == (
         "SELECT * FROM t WHERE a = $v AND b IN ($v)"
     )
+
+
+# -- Spark's way of writing --
+
+
+@pytest.mark.parametrize(
+    ("sql", "names"),
+    [
+        ("SELECT `it's :no` FROM t WHERE a = :yes", ["yes"]),
+        ("SELECT 'it\\'s :no' , :yes", ["yes"]),
+        ('SELECT "a string, :no", :yes', ["yes"]),
+        ("SELECT r'\\' , :yes", ["yes"]),
+        ("SELECT /* :no /* :no */ :no */ :yes -- :no", ["yes"]),
+        ("SELECT `a``b :no`, :yes", ["yes"]),
+    ],
+)
+def test_spark_text(sql: str, names: list[str]) -> None:
+    bound = bind_parameters(sql, dict.fromkeys(names, 7), SPARK)
+    assert sorted(bound.values) == names
+    assert bound.analysis == sql
+
+
+def test_spark_identifiers() -> None:
+    bound = bind_parameters("SELECT {{c!i}} FROM {{t!t}}", {"c": ["a`b", "c"], "t": "demo.flights"}, SPARK)
+    assert bound.analysis == "SELECT `a``b`, `c` FROM `demo`.`flights`"

@@ -1,4 +1,4 @@
-"""Python values as values that DuckDB binds.
+"""Python values as values that an engine binds.
 
 Invariant: what is bound has the same value and, where DuckDB has it, the same type; anything else raises instead of
 being turned into text.
@@ -30,7 +30,7 @@ _HUGEINT_BITS = 127
 
 
 def bindable(name: str, value: Any) -> Any:
-    """Return `value` as DuckDB takes it: a plain Python value, or a list or dict of such.
+    """Return `value` as engines take it: a plain Python value, or a list or dict of such.
 
     numpy and pandas scalars become Python's; NaT, NA become None; tuples, sets, arrays, Series and Arrow arrays become
     lists.

@@ -1,7 +1,7 @@
 """``:name`` and ``{{name}}`` in SQL text become bound values, and ``{{name!i}}`` quoted identifiers.
 
-A value never becomes SQL text: it travels beside the statement, as DuckDB's ``$name``. Only the quoting forms put
-text in, and then as identifiers with every quote doubled:
+A value never becomes SQL text: it travels beside the statement, as DuckDB's ``$name`` or Spark's ``:name``. Only the
+quoting forms put text in, and then as identifiers with every quote doubled:
 
 - ``:name``, ``{{name}}``, ``$name``: the value. In ``IN :name`` and ``IN (:name)`` a list stands for its elements;
   an empty list is in SQL what it is in Python: nothing is in it. Elsewhere a list is a LIST value.
@@ -21,8 +21,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from aerospike_magic.engines.local import types
-from aerospike_magic.engines.local.lexer import Token, quote_identifier, tokenize
+from aerospike_magic.engines import values
+from aerospike_magic.engines.lexer import DUCKDB, Dialect, Token, tokenize
 from aerospike_magic.errors import ParameterError
 
 _BRACED = re.compile(r"\{\{\s*([^\W\d]\w*)\s*(?:!\s*([A-Za-z]\w*)\s*)?\}\}")
@@ -40,12 +40,12 @@ _EMPTY_SET = "SELECT NULL WHERE FALSE"
 
 @dataclass(frozen=True, slots=True)
 class BoundSql:
-    """SQL text that DuckDB takes, with its values, and the way back to the text as written.
+    """SQL text that an engine takes, with its values, and the way back to the text as written.
 
     Attributes:
         original: the text as written.
         text: the text with ``$name`` markers.
-        analysis: `text` with ``:name`` markers, character for character as long; what sqlglot reads.
+        analysis: `text` with ``:name`` markers, character for character as long; what sqlglot reads, and Spark.
         values: marker name → value.
         pieces: (start in `text`, length in `text`, start in `original`, length there) of each replacement.
     """
@@ -67,19 +67,20 @@ class BoundSql:
         return min(position - start - length + original_start + original_length, len(self.original))
 
 
-def bind_parameters(sql: str, parameters: Mapping[str, object] | None) -> BoundSql:
+def bind_parameters(sql: str, parameters: Mapping[str, object] | None, dialect: Dialect = DUCKDB) -> BoundSql:
     """Replace the parameters of `sql`.
 
     Args:
         sql: one statement as the user wrote it.
         parameters: values by name; only names that the statement has are looked up.
+        dialect: the engine's.
 
     Raises:
         ParameterError: a name without a value (near matches in the hint), a value that cannot be bound, a form
             other than ``!i`` and ``!t``, or DuckDB's numbered parameters.
     """
-    tokens = tokenize(sql)
-    binder = _Binder(sql, parameters or {})
+    tokens = tokenize(sql, dialect)
+    binder = _Binder(sql, parameters or {}, dialect)
     for found in _references(sql, tokens):
         binder.replace(found, _list_context(tokens, found))
     return binder.finish()
@@ -206,8 +207,9 @@ def _element(tokens: list[Token], found: _Reference) -> str:
 
 
 class _Binder:
-    def __init__(self, sql: str, parameters: Mapping[str, object]) -> None:
+    def __init__(self, sql: str, parameters: Mapping[str, object], dialect: Dialect) -> None:
         self._sql = sql
+        self._dialect = dialect
         self._parameters = parameters
         self._values: dict[str, Any] = {}
         self._markers: dict[str, str] = {}
@@ -221,7 +223,7 @@ class _Binder:
         if found.form:
             text = self._identifiers(found, value)
             self._emit(found, text, text)
-        elif context and types.is_list(value):
+        elif context and values.is_list(value):
             self._emit_list(found, value, context)
         else:
             marker = self._marker(found.name, value)
@@ -241,8 +243,8 @@ class _Binder:
         self._length = start + len(text)
         self._at = found.end
 
-    def _emit_list(self, found: _Reference, values: list[Any], context: str) -> None:
-        if not values:
+    def _emit_list(self, found: _Reference, elements: list[Any], context: str) -> None:
+        if not elements:
             if context == "element":
                 raise ParameterError(
                     f":{found.name} is an empty list beside other values of IN",
@@ -253,7 +255,7 @@ class _Binder:
             text = f"({_EMPTY_SET})" if context == "in" else _EMPTY_SET
             self._emit(found, text, text)
             return
-        markers = [self._marker(f"{found.name}_{i}", value) for i, value in enumerate(values, 1)]
+        markers = [self._marker(f"{found.name}_{i}", value) for i, value in enumerate(elements, 1)]
         text, analysis = (", ".join(prefix + m for m in markers) for prefix in "$:")
         if context == "in":
             text, analysis = f"({text})", f"({analysis})"
@@ -275,7 +277,7 @@ class _Binder:
         except KeyError:
             raise self._missing(found) from None
         try:
-            return types.bindable(found.name, value)
+            return values.bindable(found.name, value)
         except ParameterError as error:
             raise ParameterError(error.message, hint=error.hint, sql=self._sql, position=found.start) from None
 
@@ -291,7 +293,7 @@ class _Binder:
         )
 
     def _identifiers(self, found: _Reference, value: Any) -> str:
-        names = value if types.is_list(value) else [value]
+        names = value if values.is_list(value) else [value]
         if found.form not in ("i", "t") or not names or not all(_is_name(name) for name in names):
             what = (
                 f"!{found.form} is not a quoting form"
@@ -304,9 +306,10 @@ class _Binder:
                 sql=self._sql,
                 position=found.start,
             )
+        quote = self._dialect.quote_identifier
         if found.form == "i":
-            return ", ".join(map(quote_identifier, names))
-        return ", ".join(".".join(map(quote_identifier, name.split(".", 1))) for name in names)
+            return ", ".join(map(quote, names))
+        return ", ".join(".".join(map(quote, name.split(".", 1))) for name in names)
 
 
 def _is_name(value: object) -> bool:
