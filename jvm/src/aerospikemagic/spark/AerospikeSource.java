@@ -1,13 +1,17 @@
 package aerospikemagic.spark;
 
+import java.util.HashMap;
 import java.util.Map;
+import org.apache.spark.SparkContext;
 import org.apache.spark.sql.connector.catalog.Table;
 import org.apache.spark.sql.connector.catalog.TableProvider;
 import org.apache.spark.sql.connector.expressions.Transform;
 import org.apache.spark.sql.execution.datasources.v2.python.PythonDataSourceV2;
+import org.apache.spark.sql.internal.SQLConf;
 import org.apache.spark.sql.sources.DataSourceRegister;
 import org.apache.spark.sql.types.StructType;
 import org.apache.spark.sql.util.CaseInsensitiveStringMap;
+import scala.jdk.javaapi.CollectionConverters;
 
 /**
  * The format {@code aerospike} with push-down: a planner in front of the Python data source, and no more than that.
@@ -15,19 +19,27 @@ import org.apache.spark.sql.util.CaseInsensitiveStringMap;
  * <p>Spark's own push-down for Python sources keeps what it pushed on an object that several scans share, so that one
  * scan's filter reaches another. Here every scan makes a Python source of its own and tells it what was pushed in its
  * options. The rows still flow from Python to Spark in Arrow batches; nothing in this package reads a record.
+ *
+ * <p>Both have the same name. Spark asks its Java class path first, so it finds this one; this one asks for the Python
+ * source, which Spark finds in the installed package (module {@code pyspark_aerospike}).
  */
 public final class AerospikeSource implements TableProvider, DataSourceRegister {
-  /** The name under which the Python data source is registered when this jar plans for it. */
-  static final String PYTHON_NAME = "aerospike_python";
+  private static final String NAME = "aerospike";
+
+  /** The session's own aerospike.* settings are handed to Python as options that begin so. */
+  private static final String SESSION = "aerospike_magic.session.";
+
+  /** How many tasks run at the same time in the cluster. */
+  private static final String CORES = "aerospike_magic.cores";
 
   @Override
   public String shortName() {
-    return "aerospike";
+    return NAME;
   }
 
   @Override
   public StructType inferSchema(CaseInsensitiveStringMap options) {
-    return python().inferSchema(options);
+    return python().inferSchema(new CaseInsensitiveStringMap(withSession(options.asCaseSensitiveMap())));
   }
 
   @Override
@@ -37,13 +49,26 @@ public final class AerospikeSource implements TableProvider, DataSourceRegister 
 
   @Override
   public Table getTable(StructType schema, Transform[] partitioning, Map<String, String> properties) {
-    return new AerospikeTable(schema, new CaseInsensitiveStringMap(properties));
+    return new AerospikeTable(schema, withSession(properties));
+  }
+
+  private static Map<String, String> withSession(Map<String, String> options) {
+    Map<String, String> all = new HashMap<>(options);
+    CollectionConverters.asJava(SQLConf.get().getAllConfs())
+        .forEach(
+            (name, value) -> {
+              if (name.startsWith(NAME + ".")) {
+                all.putIfAbsent(SESSION + name, value);
+              }
+            });
+    all.putIfAbsent(CORES, String.valueOf(SparkContext.getOrCreate().defaultParallelism()));
+    return all;
   }
 
   /** A new Python source: never one that another scan has seen. */
   static PythonDataSourceV2 python() {
     PythonDataSourceV2 source = new PythonDataSourceV2();
-    source.setShortName(PYTHON_NAME);
+    source.setShortName(NAME);
     return source;
   }
 

@@ -16,9 +16,9 @@ import org.apache.spark.sql.util.CaseInsensitiveStringMap;
 /** A set: reads are planned here, writes go to the Python source as they are. */
 final class AerospikeTable implements SupportsRead, SupportsWrite {
   private final StructType schema;
-  private final CaseInsensitiveStringMap properties;
+  private final Map<String, String> properties;
 
-  AerospikeTable(StructType schema, CaseInsensitiveStringMap properties) {
+  AerospikeTable(StructType schema, Map<String, String> properties) {
     this.schema = schema;
     this.properties = properties;
   }
@@ -26,8 +26,11 @@ final class AerospikeTable implements SupportsRead, SupportsWrite {
   /** Shown in plans, so built of names only: options hold secrets. */
   @Override
   public String name() {
-    String namespace = properties.getOrDefault("aerospike.namespace", "?");
-    return "aerospike " + namespace + "." + properties.getOrDefault("aerospike.set", "");
+    CaseInsensitiveStringMap named = new CaseInsensitiveStringMap(properties);
+    String set = named.getOrDefault("path", named.getOrDefault("aerospike.set", ""));
+    String namespace = named.get("aerospike.namespace");
+    String qualified = namespace == null || set.contains(".") ? set : namespace + "." + set;
+    return ("aerospike " + qualified).strip();
   }
 
   @Override
@@ -49,14 +52,14 @@ final class AerospikeTable implements SupportsRead, SupportsWrite {
 
   @Override
   public ScanBuilder newScanBuilder(CaseInsensitiveStringMap options) {
-    Map<String, String> all = new HashMap<>(properties.asCaseSensitiveMap());
+    Map<String, String> all = new HashMap<>(properties);
     all.putAll(options.asCaseSensitiveMap());
     return new AerospikeScanBuilder(schema, all);
   }
 
   @Override
   public WriteBuilder newWriteBuilder(LogicalWriteInfo info) {
-    Map<String, String> all = new HashMap<>(properties.asCaseSensitiveMap());
+    Map<String, String> all = new HashMap<>(properties);
     all.putAll(info.options().asCaseSensitiveMap());
     return ((SupportsWrite) AerospikeSource.pythonTable(info.schema(), all)).newWriteBuilder(info);
   }
