@@ -9,7 +9,7 @@ those, by a filter on the absence of the bins (`omitted_filter`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aerospike_magic.connection import Connection
@@ -25,8 +25,9 @@ from aerospike_magic.filters.predicate import (
     describe,
 )
 from aerospike_magic.scan.options import ScanOptions
-from aerospike_magic.scan.progress import N_PARTITIONS
+from aerospike_magic.scan.share import WHOLE, Share
 from aerospike_magic.schema.types import Column, Kind, SetSchema
+from aerospike_magic.wire.digest import compute_digest
 
 # Bytes a value of each kind takes in Arrow, for estimates; text and nested values by their examples.
 _FIXED_WIDTH = {Kind.INT64: 8, Kind.DOUBLE: 8, Kind.BOOL: 1}
@@ -49,6 +50,7 @@ class ScanPlan:
             None where that cannot happen.
         objects: records in the set when it was planned.
         options: how to run.
+        share: which part of the set is read.
     """
 
     schema: SetSchema
@@ -61,6 +63,18 @@ class ScanPlan:
     omitted_filter: bytes | None
     objects: int
     options: ScanOptions
+    share: Share = WHOLE
+
+    def for_share(self, share: Share) -> ScanPlan:
+        """Return the same scan of a part of the set; `limit` then holds for that part.
+
+        A plan holds no connection and can be pickled, so that another process can run it.
+        """
+        access = self.access
+        if isinstance(access, KeyLookup):
+            held = tuple(k for k in access.keys if share.holds(compute_digest(self.set_name, k)))
+            access = replace(access, keys=held)
+        return replace(self, share=share, access=access)
 
     @property
     def namespace(self) -> str:
@@ -110,7 +124,7 @@ class ScanPlan:
     def describe(self) -> list[tuple[str, str]]:
         """Return (label, text) rows that say how the scan will go."""
         columns = ", ".join(c.name for c in self.columns) or "none (only rows are counted)"
-        partitions = 0 if isinstance(self.access, KeyLookup | Nothing) else N_PARTITIONS
+        partitions = 0 if isinstance(self.access, KeyLookup | Nothing) else len(self.share.partitions)
         return [
             ("access", self.access.describe()),
             ("pushed to the server", self.pushed or "nothing"),
@@ -198,9 +212,14 @@ def _omitted_filter(connection: Connection, bins: tuple[str, ...] | None, compil
 
     absent: list[Any] = [exp.Not(exp.BinExists(name)) for name in bins]
     none_there = connection.encode_expression(absent[0] if len(absent) == 1 else exp.And(*absent))
-    if compiled.expression is None:
-        return none_there
-    return b"\x93\x10" + compiled.expression + none_there  # msgpack [AND, filter, none_there]
+    return both(compiled.expression, none_there)
+
+
+def both(first: bytes | None, second: bytes | None) -> bytes | None:
+    """Return the wire form of an expression that is true where both are; None stands for always."""
+    if first is None or second is None:
+        return second if first is None else first
+    return b"\x93\x10" + first + second  # msgpack [AND, first, second]
 
 
 def _width(column: Column) -> int:
