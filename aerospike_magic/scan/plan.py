@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from aerospike_magic.connection import Connection
+from aerospike_magic.errors import FilterError
 from aerospike_magic.filters.access import Access, IndexScan, KeyLookup, Nothing, choose_access
 from aerospike_magic.filters.compile import CompiledFilter
 from aerospike_magic.filters.predicate import (
@@ -75,6 +76,20 @@ class ScanPlan:
             held = tuple(k for k in access.keys if share.holds(compute_digest(self.set_name, k)))
             access = replace(access, keys=held)
         return replace(self, share=share, access=access)
+
+    def also(self, expression: bytes) -> ScanPlan:
+        """Return the same scan of the records that pass one more filter, given in its wire form.
+
+        Raises:
+            FilterError: records are looked up by key, where the server filters nothing.
+        """
+        if isinstance(self.access, KeyLookup):
+            raise FilterError("a filter expression cannot be used with a look-up by key")
+        return replace(
+            self,
+            filter=replace(self.filter, expression=both(self.filter.expression, expression)),
+            omitted_filter=None if self.omitted_filter is None else both(self.omitted_filter, expression),
+        )
 
     @property
     def namespace(self) -> str:
@@ -144,6 +159,7 @@ def plan_scan(
     predicate: Predicate | None = None,
     limit: int | None = None,
     options: ScanOptions | None = None,
+    use_indexes: bool = True,
 ) -> ScanPlan:
     """Decide how to read a set.
 
@@ -154,6 +170,7 @@ def plan_scan(
         predicate: rows wanted; None = all.
         limit: number of rows wanted; None = all.
         options: how to run.
+        use_indexes: whether a secondary index may be taken, where it pays.
 
     Raises:
         SchemaError: a column that the set does not have.
@@ -161,7 +178,8 @@ def plan_scan(
     """
     wanted = schema.selected if columns is None else tuple(schema.column(name) for name in columns)
     objects = connection.count_objects(schema.namespace, schema.set_name)
-    indexes = [i for i in connection.indexes(schema.namespace) if i.set_name == schema.set_name]
+    listed = connection.indexes(schema.namespace) if use_indexes and predicate is not None else []
+    indexes = [i for i in listed if i.set_name == schema.set_name]
     access = choose_access(predicate, schema, indexes, objects, connection.encode_expression)
     compiled = CompiledFilter() if isinstance(access, Nothing) else access.filter
     # Rows of a look-up come from the official client; all of the filter is then decided here.
