@@ -10,6 +10,7 @@ from aerospike_magic.scan.options import ScanOptions
 from aerospike_magic.scan.plan import ScanPlan, plan_scan
 from aerospike_magic.scan.progress import Mismatch, NodeProgress, PartitionState, ScanProgress
 from aerospike_magic.scan.run import Scan
+from aerospike_magic.scan.share import Share
 
 __all__ = [
     "Mismatch",
@@ -19,5 +20,6 @@ __all__ = [
     "ScanOptions",
     "ScanPlan",
     "ScanProgress",
+    "Share",
     "plan_scan",
 ]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from aerospike_magic.connection import Connection
 from aerospike_magic.errors import FilterError
 from aerospike_magic.filters.access import IndexScan, KeyLookup, Nothing
 from aerospike_magic.scan.decode import ResumePoints
-from aerospike_magic.scan.plan import ScanPlan
+from aerospike_magic.scan.plan import ScanPlan, both
 from aerospike_magic.scan.progress import N_PARTITIONS
 from aerospike_magic.scan.tracker import PartitionTracker
 from aerospike_magic.scan.worker import ScanPass
@@ -26,9 +26,13 @@ def make_passes(connection: Connection, plan: ScanPlan) -> tuple[ScanPass, ...]:
         return ()
     partition_map = connection.partition_map(plan.namespace)
     options = plan.options
-    group_size = options.partitions_per_request or _group_size(plan.objects, options.worker_count)
+    group_size = options.partitions_per_request or _group_size(
+        plan.objects, options.worker_count, len(plan.share.partitions)
+    )
+    sliced = plan.share.expression()
+    slice_ = None if sliced is None else connection.encode_expression(sliced)
 
-    def tracker(partitions: range) -> PartitionTracker:
+    def tracker(partitions: Sequence[int]) -> PartitionTracker:
         return PartitionTracker(
             partition_map,
             partitions,
@@ -39,20 +43,21 @@ def make_passes(connection: Connection, plan: ScanPlan) -> tuple[ScanPass, ...]:
 
     can_omit = plan.omitted_filter is not None
     first = ScanPass(
-        tracker(range(N_PARTITIONS)),
-        _request(plan, bins=plan.bins, expression=plan.filter.expression),
+        tracker(plan.share.partitions),
+        _request(plan, bins=plan.bins, expression=both(plan.filter.expression, slice_)),
         counted=can_omit or plan.filter.expression is not None or isinstance(plan.access, IndexScan),
     )
     if not can_omit:
         return (first,)
-    second = ScanPass(tracker(range(0)), _request(plan, bins=(), expression=plan.omitted_filter), counted=False)
+    omitted = both(plan.omitted_filter, slice_)
+    second = ScanPass(tracker(()), _request(plan, bins=(), expression=omitted), counted=False)
     first.on_omitted = second.tracker.want
     return (first, second)
 
 
-def _group_size(objects: int, workers: int) -> int:
+def _group_size(objects: int, workers: int, partitions: int) -> int:
     by_records = N_PARTITIONS * _RECORDS_PER_GROUP // max(objects, 1)
-    largest = max(_SMALLEST_GROUP, N_PARTITIONS // (workers * _GROUPS_PER_WORKER))
+    largest = max(_SMALLEST_GROUP, partitions // (workers * _GROUPS_PER_WORKER))
     return min(max(by_records, _SMALLEST_GROUP), largest)
 
 

@@ -9,10 +9,11 @@ those, by a filter on the absence of the bins (`omitted_filter`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aerospike_magic.connection import Connection
+from aerospike_magic.errors import FilterError
 from aerospike_magic.filters.access import Access, IndexScan, KeyLookup, Nothing, choose_access
 from aerospike_magic.filters.compile import CompiledFilter
 from aerospike_magic.filters.predicate import (
@@ -25,8 +26,9 @@ from aerospike_magic.filters.predicate import (
     describe,
 )
 from aerospike_magic.scan.options import ScanOptions
-from aerospike_magic.scan.progress import N_PARTITIONS
+from aerospike_magic.scan.share import WHOLE, Share
 from aerospike_magic.schema.types import Column, Kind, SetSchema
+from aerospike_magic.wire.digest import compute_digest
 
 # Bytes a value of each kind takes in Arrow, for estimates; text and nested values by their examples.
 _FIXED_WIDTH = {Kind.INT64: 8, Kind.DOUBLE: 8, Kind.BOOL: 1}
@@ -49,6 +51,7 @@ class ScanPlan:
             None where that cannot happen.
         objects: records in the set when it was planned.
         options: how to run.
+        share: which part of the set is read.
     """
 
     schema: SetSchema
@@ -61,6 +64,32 @@ class ScanPlan:
     omitted_filter: bytes | None
     objects: int
     options: ScanOptions
+    share: Share = WHOLE
+
+    def for_share(self, share: Share) -> ScanPlan:
+        """Return the same scan of a part of the set; `limit` then holds for that part.
+
+        A plan holds no connection and can be pickled, so that another process can run it.
+        """
+        access = self.access
+        if isinstance(access, KeyLookup):
+            held = tuple(k for k in access.keys if share.holds(compute_digest(self.set_name, k)))
+            access = replace(access, keys=held)
+        return replace(self, share=share, access=access)
+
+    def also(self, expression: bytes) -> ScanPlan:
+        """Return the same scan of the records that pass one more filter, given in its wire form.
+
+        Raises:
+            FilterError: records are looked up by key, where the server filters nothing.
+        """
+        if isinstance(self.access, KeyLookup):
+            raise FilterError("a filter expression cannot be used with a look-up by key")
+        return replace(
+            self,
+            filter=replace(self.filter, expression=both(self.filter.expression, expression)),
+            omitted_filter=None if self.omitted_filter is None else both(self.omitted_filter, expression),
+        )
 
     @property
     def namespace(self) -> str:
@@ -110,7 +139,7 @@ class ScanPlan:
     def describe(self) -> list[tuple[str, str]]:
         """Return (label, text) rows that say how the scan will go."""
         columns = ", ".join(c.name for c in self.columns) or "none (only rows are counted)"
-        partitions = 0 if isinstance(self.access, KeyLookup | Nothing) else N_PARTITIONS
+        partitions = 0 if isinstance(self.access, KeyLookup | Nothing) else len(self.share.partitions)
         return [
             ("access", self.access.describe()),
             ("pushed to the server", self.pushed or "nothing"),
@@ -130,6 +159,7 @@ def plan_scan(
     predicate: Predicate | None = None,
     limit: int | None = None,
     options: ScanOptions | None = None,
+    use_indexes: bool = True,
 ) -> ScanPlan:
     """Decide how to read a set.
 
@@ -140,6 +170,7 @@ def plan_scan(
         predicate: rows wanted; None = all.
         limit: number of rows wanted; None = all.
         options: how to run.
+        use_indexes: whether a secondary index may be taken, where it pays.
 
     Raises:
         SchemaError: a column that the set does not have.
@@ -147,7 +178,8 @@ def plan_scan(
     """
     wanted = schema.selected if columns is None else tuple(schema.column(name) for name in columns)
     objects = connection.count_objects(schema.namespace, schema.set_name)
-    indexes = [i for i in connection.indexes(schema.namespace) if i.set_name == schema.set_name]
+    listed = connection.indexes(schema.namespace) if use_indexes and predicate is not None else []
+    indexes = [i for i in listed if i.set_name == schema.set_name]
     access = choose_access(predicate, schema, indexes, objects, connection.encode_expression)
     compiled = CompiledFilter() if isinstance(access, Nothing) else access.filter
     # Rows of a look-up come from the official client; all of the filter is then decided here.
@@ -198,9 +230,14 @@ def _omitted_filter(connection: Connection, bins: tuple[str, ...] | None, compil
 
     absent: list[Any] = [exp.Not(exp.BinExists(name)) for name in bins]
     none_there = connection.encode_expression(absent[0] if len(absent) == 1 else exp.And(*absent))
-    if compiled.expression is None:
-        return none_there
-    return b"\x93\x10" + compiled.expression + none_there  # msgpack [AND, filter, none_there]
+    return both(compiled.expression, none_there)
+
+
+def both(first: bytes | None, second: bytes | None) -> bytes | None:
+    """Return the wire form of an expression that is true where both are; None stands for always."""
+    if first is None or second is None:
+        return second if first is None else first
+    return b"\x93\x10" + first + second  # msgpack [AND, first, second]
 
 
 def _width(column: Column) -> int:

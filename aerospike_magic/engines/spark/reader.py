@@ -1,0 +1,117 @@
+"""What runs in the executors: each task scans its share of the set and yields Arrow batches.
+
+The scan is planned once, on the driver; a task gets the plan pickled, opens its own connection (kept for the next task
+of the same Python worker) and narrows the plan to its share. Nothing is shared between tasks, so a task that Spark
+runs again, or twice at once, reads the same records again.
+
+`pushFilters` is not implemented, and must never be: Spark 4.1 to 4.3 keeps pushed filters on an object that several
+scans of a relation share, and gives wrong rows.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql.datasource import DataSourceReader, InputPartition
+from pyspark.sql.types import StructType
+
+from aerospike_magic.connection import Connection
+from aerospike_magic.connection.settings import ConnectionSettings
+from aerospike_magic.engines.spark.types import narrow, to_give
+from aerospike_magic.errors import MismatchError
+from aerospike_magic.scan import Mismatch, Scan, ScanPlan, Share
+
+# Objects that the collector looks at, from which on it is worth to take them out of its sight.
+_MANY_OBJECTS = 20_000
+
+
+class SharePartition(InputPartition):
+    """One task: a share of the set."""
+
+    def __init__(self, share: Share) -> None:
+        super().__init__(share)
+        self.share = share
+
+    def __repr__(self) -> str:
+        share = self.share
+        sliced = f", slice {share.remainder + 1} of {share.modulus}" if share.modulus > 1 else ""
+        return f"SharePartition({len(share.partitions)} partitions from {share.partitions[0]}{sliced})"
+
+
+class AerospikeReader(DataSourceReader):
+    """Reads one scan of a relation.
+
+    Args:
+        settings: how executors connect.
+        plan: the scan, of the whole set.
+        schema: what Spark expects, column by column as `plan.columns`.
+        shares: the tasks.
+    """
+
+    def __init__(
+        self, settings: ConnectionSettings, plan: ScanPlan, schema: StructType, shares: list[Share]
+    ) -> None:
+        self._settings = settings
+        self._plan = plan
+        self._schema = pa.schema([pa.field(f.name, to_give(f), f.nullable) for f in schema.fields])
+        self._shares = shares
+
+    def __repr__(self) -> str:
+        return f"AerospikeReader({self._plan.schema.name}, {self._plan.access_text})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A task gets its own share; it need not carry those of all others.
+        return self.__dict__ | {"_shares": []}
+
+    def partitions(self) -> list[InputPartition]:
+        """Return the tasks."""
+        return [SharePartition(share) for share in self._shares]
+
+    def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
+        """Yield the batches of one task; runs in an executor."""
+        assert isinstance(partition, SharePartition)
+        connection = _connection(self._settings)
+        _spare_collector()
+        plan = self._plan.for_share(partition.share)
+        misfits: dict[str, int] = {}
+        with Scan(connection, plan) as scan:
+            for batch in scan.batches():
+                yield self._fitted(batch, misfits)
+            mismatches = [*scan.progress.mismatches, *(Mismatch(n, c, "out of range") for n, c in misfits.items())]
+        for mismatch in mismatches:
+            print(f"{plan.schema.name}: {mismatch}", file=sys.stderr)
+
+    def _fitted(self, batch: pa.RecordBatch, misfits: dict[str, int]) -> pa.RecordBatch:
+        """The batch with exactly the types that Spark expects."""
+        columns = []
+        for column, field in zip(batch.columns, self._schema, strict=True):
+            converted, failed = narrow(column, field.type)
+            if failed is not None:
+                count = pc.sum(failed).as_py()
+                if self._plan.options.on_mismatch == "error":
+                    raise MismatchError(f"{count:,} values of column {field.name!r} do not fit in {field.type}")
+                misfits[field.name] = misfits.get(field.name, 0) + count
+            columns.append(converted)
+        return pa.RecordBatch.from_arrays(columns, schema=self._schema)
+
+
+@lru_cache(maxsize=4)
+def _connection(settings: ConnectionSettings) -> Connection:
+    """The connection of this Python worker, for all its tasks."""
+    return Connection(settings)
+
+
+def _spare_collector() -> None:
+    """Keep what lives as long as this process out of garbage collection.
+
+    Spark's worker collects after each task; with numba and pyarrow loaded, that takes longer than a small task.
+    """
+    if len(gc.get_objects()) > _MANY_OBJECTS:
+        gc.collect()
+        gc.freeze()

@@ -1,0 +1,169 @@
+"""The data source `aerospike`, as Spark sees it.
+
+::
+
+    spark.read.format("aerospike").option("aerospike.seedhost", "10.0.0.1").load("demo.flights")
+    CREATE TEMPORARY VIEW flights USING aerospike OPTIONS (aerospike.seedhost '10.0.0.1', aerospike.set 'demo.flights')
+
+An installed package is found by Spark without a word (module `pyspark_aerospike`). `register` also hands over what only
+the session knows: its `aerospike.*` settings, and how many cores the cluster has.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping, MutableMapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pyspark.sql.datasource import DataSource
+from pyspark.sql.types import StructType
+
+from aerospike_magic.engines.spark.options import SparkOptions, parse_options
+from aerospike_magic.errors import ConfigError
+
+if TYPE_CHECKING:
+    from aerospike_magic.connection import Connection
+    from aerospike_magic.connection.settings import ConnectionSettings
+    from aerospike_magic.engines.spark.reader import AerospikeReader
+    from aerospike_magic.scan import ScanOptions, ScanPlan, Share
+    from aerospike_magic.schema.types import SetSchema
+
+_SCAN_WORKERS = 2
+_KEYS_PER_TASK = 5_000
+
+
+class AerospikeDataSource(DataSource):
+    """A set, as a relation. Spark makes one for each `load`, in a Python process on the driver's side.
+
+    Attributes:
+        cores: of the cluster, where `register` has told; None otherwise.
+        defaults: `aerospike.*` settings of the session, where `register` has told.
+    """
+
+    cores: ClassVar[int | None] = None
+    defaults: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, options: MutableMapping[str, str]) -> None:
+        super().__init__(options)
+        self._parsed = parse_options(options, self.defaults)
+        self._set_schema: SetSchema | None = None
+
+    @classmethod
+    def name(cls) -> str:
+        """The name that ``format`` takes."""
+        return "aerospike"
+
+    def schema(self) -> StructType:
+        """Infer the schema from a sample; Spark does not ask if the user gave one."""
+        from aerospike_magic.connection import Connection
+        from aerospike_magic.engines.spark.columns import find_schema, spark_schema
+
+        with Connection(find_settings(self._parsed)) as connection:
+            self._set_schema = find_schema(connection, self._parsed)
+        return spark_schema(self._set_schema, self._parsed)
+
+    def reader(self, schema: StructType) -> AerospikeReader:
+        """Plan a scan of the columns of `schema`: those of the relation, or what the user asked for."""
+        from aerospike_magic.connection import Connection
+        from aerospike_magic.engines.spark.columns import column_names, find_schema
+        from aerospike_magic.engines.spark.reader import AerospikeReader
+
+        settings = find_settings(self._parsed)
+        names = column_names(self._parsed)
+        with Connection(settings) as connection:
+            found = self._set_schema or find_schema(connection, self._parsed, schema)
+            plan = _plan(connection, found, [names.get(f.name, f.name) for f in schema.fields], self._parsed)
+            shares = _shares(connection, plan, self._parsed, self.cores)
+        return AerospikeReader(settings, plan, schema, shares)
+
+
+def register(spark: Any) -> type[AerospikeDataSource]:
+    """Register the data source with a session, with the session's settings as defaults.
+
+    Args:
+        spark: a `SparkSession`, Classic or Connect. Settings that are changed later count after another `register`.
+
+    Returns:
+        The class that was registered.
+    """
+    settings = {k: v for k, v in dict(spark.conf.getAll).items() if k.casefold().startswith("aerospike.")}
+    parse_options({}, settings)  # what is wrong with them is told here, without Spark around it
+    context = getattr(spark, "_sc", None)
+    found = {"cores": None if context is None else context.defaultParallelism, "defaults": settings}
+    source = type("AerospikeDataSource", (AerospikeDataSource,), {"__doc__": AerospikeDataSource.__doc__, **found})
+    spark.dataSource.register(source)
+    return source
+
+
+def find_settings(options: SparkOptions) -> ConnectionSettings:
+    """Return how to connect: the options, then a profile, then the environment.
+
+    Raises:
+        ConfigError: nothing says where to connect, or a setting makes no sense.
+    """
+    from aerospike_magic.connection.settings import resolve_settings
+
+    return resolve_settings(
+        # With a comma it is a list of hosts, where a bare name could also be that of a profile.
+        None if options.seeds is None else f"{options.seeds},",
+        profile=options.profile,
+        port=options.port,
+        namespace=options.namespace,
+        user=options.user,
+        password=options.password,
+        auth=options.auth,
+        tls=options.tls,
+        tls_name=options.tls_name,
+        tls_cafile=options.tls_cafile,
+        tls_certfile=options.tls_certfile,
+        tls_keyfile=options.tls_keyfile,
+        tls_keyfile_password=options.tls_keyfile_password,
+        services_alternate=options.services_alternate,
+        timeout_s=None if options.timeout_ms is None else options.timeout_ms / 1_000,
+    )
+
+
+def _plan(connection: Connection, schema: SetSchema, columns: list[str], options: SparkOptions) -> ScanPlan:
+    from aerospike_magic.scan import plan_scan
+
+    plan = plan_scan(
+        connection,
+        schema,
+        columns=columns,
+        limit=options.sample_size,
+        options=_scan_options(options),
+        use_indexes=options.use_index,
+    )
+    if options.pushdown_expression is None:
+        return plan
+    try:
+        return plan.also(base64.b64decode(options.pushdown_expression, validate=True))
+    except binascii.Error:
+        raise ConfigError("aerospike.pushdown.expressions is not base64") from None
+
+
+def _scan_options(options: SparkOptions) -> ScanOptions:
+    from aerospike_magic.scan import ScanOptions
+
+    found = ScanOptions(
+        workers=_SCAN_WORKERS,
+        batch_rows=options.batch_rows,
+        records_per_second=options.records_per_second,
+        on_mismatch="null" if options.flexible else "error",
+    )
+    return replace(found, timeout_s=options.socket_timeout_ms / 1_000) if options.socket_timeout_ms else found
+
+
+def _shares(
+    connection: Connection, plan: ScanPlan, options: SparkOptions, cores: int | None
+) -> list[Share]:
+    from aerospike_magic.engines.spark.partitions import split, task_count
+
+    if options.sample_size is not None:
+        return split(1)
+    n_tasks = task_count(
+        count=options.partition_count, factor=options.partition_factor, cores=cores, objects=plan.objects
+    )
+    return split(n_tasks, connection.partition_map(plan.namespace).owners.tolist())

@@ -1,0 +1,7 @@
+"""Where Spark finds the data source `aerospike`: it looks for `DefaultSource` in installed modules named `pyspark_…`."""
+
+from __future__ import annotations
+
+from aerospike_magic.engines.spark.source import AerospikeDataSource
+
+DefaultSource = AerospikeDataSource
