@@ -1,4 +1,4 @@
-"""Where Spark finds the data source `aerospike`: it looks for `DefaultSource` in installed modules named `pyspark_…`."""
+"""Where Spark finds the data source `aerospike`: it looks for `DefaultSource` in modules named `pyspark_…`."""
 
 from __future__ import annotations
 

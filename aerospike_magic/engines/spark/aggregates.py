@@ -6,7 +6,7 @@ as it does in Spark's ANSI mode.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -48,6 +48,13 @@ class PartialAggregates:
         """The columns to read, each once."""
         names = (*self.by, *(one.column for one in self.functions if one.column is not None))
         return tuple(dict.fromkeys(names))
+
+    def renamed(self, names: Mapping[str, str]) -> PartialAggregates:
+        """Return the same of columns with other names."""
+        functions = (
+            Aggregate(one.function, one.column and names.get(one.column, one.column)) for one in self.functions
+        )
+        return PartialAggregates(tuple(names.get(name, name) for name in self.by), tuple(functions))
 
     def compute(self, batches: Iterable[pa.RecordBatch], output: pa.Schema) -> pa.RecordBatch:
         """Aggregate all rows of some batches.

@@ -14,9 +14,9 @@ from pyspark.sql.types import StructType
 
 from aerospike_magic.connection import Connection
 from aerospike_magic.engines.spark.options import SparkOptions
-from aerospike_magic.engines.spark.types import to_read, to_spark
+from aerospike_magic.engines.spark.types import to_read, to_spark, with_words
 from aerospike_magic.errors import ConfigError, SchemaError
-from aerospike_magic.schema.types import KEY_NAME, METADATA_NAMES, SetSchema, metadata_columns
+from aerospike_magic.schema.types import KEY_NAME, METADATA_NAMES, Kind, SetSchema, metadata_columns
 
 
 def find_schema(connection: Connection, options: SparkOptions, asked: StructType | None = None) -> SetSchema:
@@ -47,7 +47,13 @@ def spark_schema(schema: SetSchema, options: SparkOptions) -> StructType:
     """Return the Spark schema of a set, with the names that the options give the metadata columns."""
     arrow = schema.full_arrow if options.metadata else schema.arrow
     named = {ours: spark for spark, ours in column_names(options).items()}
-    return to_spark(pa.schema([field.with_name(named.get(field.name, field.name)) for field in arrow]))
+    words = {
+        named.get(column.name, column.name): column.kind.name.lower()
+        for column in schema.columns
+        if column.kind in (Kind.JSON, Kind.GEOJSON)
+    }
+    found = to_spark(pa.schema([field.with_name(named.get(field.name, field.name)) for field in arrow]))
+    return with_words(found, words)
 
 
 def column_names(options: SparkOptions) -> Mapping[str, str]:

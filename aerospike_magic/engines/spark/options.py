@@ -200,9 +200,7 @@ class SparkOptions:
             ConfigError: no set was given.
         """
         if not self.set_name:
-            raise ConfigError(
-                "no set is named", hint='give .option("aerospike.set", …), or .load("namespace.set")'
-            )
+            raise ConfigError("no set is named", hint='give .option("aerospike.set", …), or .load("namespace.set")')
         return f"{self.namespace}.{self.set_name}" if self.namespace else self.set_name
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from pyspark.sql.types import StructType
 
 from aerospike_magic.engines.spark.aggregates import Aggregate, PartialAggregates
 from aerospike_magic.errors import QueryError
@@ -21,6 +23,7 @@ from aerospike_magic.filters.predicate import (
     In,
     IsNull,
     Not,
+    Opaque,
     Or,
     Predicate,
     StartsWith,
@@ -30,8 +33,11 @@ from aerospike_magic.filters.predicate import (
     conjuncts,
 )
 
-PREFIX = "aerospike_magic.pushed."
+PREFIX = "aerospike_magic."
 """Options that begin so are the jar's, never a user's."""
+
+_PUSHED = PREFIX + "pushed."
+_SESSION = PREFIX + "session."
 
 _COMPARISONS = ("=", "<>", "<", "<=", ">", ">=")
 
@@ -47,6 +53,39 @@ class Limit:
 
     rows: int
     whole: bool
+
+
+@dataclass(frozen=True)
+class Planned:
+    """All that the jar tells of one scan; nothing without the jar.
+
+    Attributes:
+        pushed: what the scan has to apply.
+        relation: the schema of the whole relation, where `reader` is told that of the scan only.
+        session: the session's own `aerospike.*` settings.
+        cores: tasks that run at the same time in the cluster, 0 where nobody told.
+    """
+
+    pushed: Pushed
+    relation: StructType | None = None
+    session: Mapping[str, str] = field(default_factory=dict, repr=False)
+    cores: int = 0
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, str]) -> Planned:
+        """Read the jar's options; others are ignored, upper and lower case alike.
+
+        Raises:
+            QueryError: they are not of the form that this version reads: jar and package differ.
+        """
+        given = {name.lower(): text for name, text in options.items() if name.lower().startswith(PREFIX)}
+        relation = given.get(PREFIX + "relation")
+        return cls(
+            Pushed.from_options(given),
+            None if relation is None else StructType.fromJson(json.loads(relation)),
+            {name.removeprefix(_SESSION): text for name, text in given.items() if name.startswith(_SESSION)},
+            int(given.get(PREFIX + "cores", "0")),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +109,11 @@ class Pushed:
         Raises:
             QueryError: they are not of the form that this version reads: jar and package differ.
         """
-        given = {name.lower(): text for name, text in options.items() if name.lower().startswith(PREFIX)}
+        given = {name.lower(): text for name, text in options.items() if name.lower().startswith(_PUSHED)}
         try:
-            filters = [*_list(given.get(PREFIX + "filters")), *_list(given.get(PREFIX + "runtime"))]
-            limit = given.get(PREFIX + "limit")
-            aggregates = given.get(PREFIX + "aggregates")
+            filters = [*_list(given.get(_PUSHED + "filters")), *_list(given.get(_PUSHED + "runtime"))]
+            limit = given.get(_PUSHED + "limit")
+            aggregates = given.get(_PUSHED + "aggregates")
             return cls(
                 _without_implied(conjunction(map(_predicate, filters))),
                 None if limit is None else Limit(**json.loads(limit)),
@@ -85,6 +124,25 @@ class Pushed:
                 f"what the jar pushed cannot be read: {error}",
                 hint="the jar and the Python package are of different versions",
             ) from None
+
+    def renamed(self, names: Mapping[str, str]) -> Pushed:
+        """Return the same of columns with other names.
+
+        Args:
+            names: the other name of each column that has one.
+        """
+        predicate = None if self.predicate is None else _renamed(self.predicate, names)
+        return replace(self, predicate=predicate, aggregates=self.aggregates and self.aggregates.renamed(names))
+
+
+def _renamed(node: Predicate, names: Mapping[str, str]) -> Predicate:
+    if isinstance(node, And | Or):
+        return type(node)(*(_renamed(child, names) for child in node.children))
+    if isinstance(node, Not):
+        return Not(_renamed(node.child, names))
+    if isinstance(node, Always | Opaque):
+        return node
+    return replace(node, column=names.get(node.column, node.column))
 
 
 def _without_implied(predicate: Predicate | None) -> Predicate | None:

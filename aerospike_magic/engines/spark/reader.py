@@ -23,6 +23,7 @@ from pyspark.sql.types import StructType
 
 from aerospike_magic.connection import Connection
 from aerospike_magic.connection.settings import ConnectionSettings
+from aerospike_magic.engines.spark.aggregates import PartialAggregates
 from aerospike_magic.engines.spark.types import narrow, to_give
 from aerospike_magic.errors import MismatchError
 from aerospike_magic.scan import Mismatch, Scan, ScanPlan, Share
@@ -52,15 +53,22 @@ class AerospikeReader(DataSourceReader):
         plan: the scan, of the whole set.
         schema: what Spark expects, column by column as `plan.columns`.
         shares: the tasks.
+        aggregates: what each task returns of its rows, None for the rows.
     """
 
     def __init__(
-        self, settings: ConnectionSettings, plan: ScanPlan, schema: StructType, shares: list[Share]
+        self,
+        settings: ConnectionSettings,
+        plan: ScanPlan,
+        schema: StructType,
+        shares: list[Share],
+        aggregates: PartialAggregates | None = None,
     ) -> None:
         self._settings = settings
         self._plan = plan
         self._schema = pa.schema([pa.field(f.name, to_give(f), f.nullable) for f in schema.fields])
         self._shares = shares
+        self._aggregates = aggregates
 
     def __repr__(self) -> str:
         return f"AerospikeReader({self._plan.schema.name}, {self._plan.access_text})"
@@ -81,8 +89,11 @@ class AerospikeReader(DataSourceReader):
         plan = self._plan.for_share(partition.share)
         misfits: dict[str, int] = {}
         with Scan(connection, plan) as scan:
-            for batch in scan.batches():
-                yield self._fitted(batch, misfits)
+            if self._aggregates is not None:
+                yield self._aggregates.compute(scan.batches(), self._schema)
+            else:
+                for batch in scan.batches():
+                    yield self._fitted(batch, misfits)
             mismatches = [*scan.progress.mismatches, *(Mismatch(n, c, "out of range") for n, c in misfits.items())]
         for mismatch in mismatches:
             print(f"{plan.schema.name}: {mismatch}", file=sys.stderr)

@@ -21,7 +21,9 @@ from pyspark.sql.datasource import DataSource
 from pyspark.sql.types import StructType
 
 from aerospike_magic.engines.spark.options import SparkOptions, parse_options
+from aerospike_magic.engines.spark.pushed import PREFIX, Planned, Pushed
 from aerospike_magic.errors import ConfigError
+from aerospike_magic.filters.predicate import simplify
 
 if TYPE_CHECKING:
     from aerospike_magic.connection import Connection
@@ -47,7 +49,11 @@ class AerospikeDataSource(DataSource):
 
     def __init__(self, options: MutableMapping[str, str]) -> None:
         super().__init__(options)
-        self._parsed = parse_options(options, self.defaults)
+        planned = Planned.from_options(options)
+        users = {name: text for name, text in options.items() if not name.lower().startswith(PREFIX)}
+        self._cores = planned.cores or self.cores
+        self._parsed = parse_options(users, planned.session or self.defaults)
+        self._planned = planned
         self._set_schema: SetSchema | None = None
 
     @classmethod
@@ -72,11 +78,15 @@ class AerospikeDataSource(DataSource):
 
         settings = find_settings(self._parsed)
         names = column_names(self._parsed)
+        pushed = self._planned.pushed.renamed(names)
+        aggregates = pushed.aggregates
+        columns = [names.get(f.name, f.name) for f in schema.fields] if aggregates is None else [*aggregates.columns]
         with Connection(settings) as connection:
-            found = self._set_schema or find_schema(connection, self._parsed, schema)
-            plan = _plan(connection, found, [names.get(f.name, f.name) for f in schema.fields], self._parsed)
-            shares = _shares(connection, plan, self._parsed, self.cores)
-        return AerospikeReader(settings, plan, schema, shares)
+            relation = self._planned.relation or schema
+            found = self._set_schema or find_schema(connection, self._parsed, relation)
+            plan = _plan(connection, found, columns, self._parsed, pushed)
+            shares = _shares(connection, plan, self._parsed, pushed, self._cores)
+        return AerospikeReader(settings, plan, schema, shares, aggregates)
 
 
 def register(spark: Any) -> type[AerospikeDataSource]:
@@ -125,14 +135,17 @@ def find_settings(options: SparkOptions) -> ConnectionSettings:
     )
 
 
-def _plan(connection: Connection, schema: SetSchema, columns: list[str], options: SparkOptions) -> ScanPlan:
+def _plan(
+    connection: Connection, schema: SetSchema, columns: list[str], options: SparkOptions, pushed: Pushed
+) -> ScanPlan:
     from aerospike_magic.scan import plan_scan
 
     plan = plan_scan(
         connection,
         schema,
         columns=columns,
-        limit=options.sample_size,
+        predicate=None if pushed.predicate is None else simplify(pushed.predicate),
+        limit=_least(options.sample_size, pushed.limit and pushed.limit.rows),
         options=_scan_options(options),
         use_indexes=options.use_index,
     )
@@ -142,6 +155,10 @@ def _plan(connection: Connection, schema: SetSchema, columns: list[str], options
         return plan.also(base64.b64decode(options.pushdown_expression, validate=True))
     except binascii.Error:
         raise ConfigError("aerospike.pushdown.expressions is not base64") from None
+
+
+def _least(*limits: int | None) -> int | None:
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _scan_options(options: SparkOptions) -> ScanOptions:
@@ -157,11 +174,13 @@ def _scan_options(options: SparkOptions) -> ScanOptions:
 
 
 def _shares(
-    connection: Connection, plan: ScanPlan, options: SparkOptions, cores: int | None
+    connection: Connection, plan: ScanPlan, options: SparkOptions, pushed: Pushed, cores: int | None
 ) -> list[Share]:
     from aerospike_magic.engines.spark.partitions import split, task_count
+    from aerospike_magic.filters.access import KeyLookup, Nothing
 
-    if options.sample_size is not None:
+    is_small = isinstance(plan.access, KeyLookup | Nothing) or (pushed.limit is not None and pushed.limit.whole)
+    if options.sample_size is not None or is_small:
         return split(1)
     n_tasks = task_count(
         count=options.partition_count, factor=options.partition_factor, cores=cores, objects=plan.objects

@@ -52,6 +52,7 @@ final class AerospikeScanBuilder
     this.schema = schema;
     this.options = new HashMap<>(options);
     this.options.keySet().removeIf(name -> name.startsWith(Pushed.PREFIX));
+    this.options.put(Pushed.RELATION, schema.json());
     pushFilters = allows("aerospike.pushdown.filters");
     pushAggregates = allows("aerospike.pushdown.aggregates");
   }

@@ -32,6 +32,9 @@ final class Pushed {
   static final String AGGREGATES = PREFIX + "aggregates";
   static final String RUNTIME = PREFIX + "runtime";
 
+  /** The schema of the whole relation, as Spark's JSON: filters and aggregates read columns that are not returned. */
+  static final String RELATION = "aerospike_magic.relation";
+
   /** How many records the set has, where whoever made the table knew. */
   static final String ROWS = "aerospike_magic.rows";
 
