@@ -145,7 +145,7 @@ def _plan(
         schema,
         columns=columns,
         predicate=None if pushed.predicate is None else simplify(pushed.predicate),
-        limit=_least(options.sample_size, pushed.limit and pushed.limit.rows),
+        limit=_least(options.sample_size, None if pushed.limit is None else pushed.limit.rows),
         options=_scan_options(options),
         use_indexes=options.use_index,
     )
