@@ -200,9 +200,7 @@ class SparkOptions:
             ConfigError: no set was given.
         """
         if not self.set_name:
-            raise ConfigError(
-                "no set is named", hint='give .option("aerospike.set", …), or .load("namespace.set")'
-            )
+            raise ConfigError("no set is named", hint='give .option("aerospike.set", …), or .load("namespace.set")')
         return f"{self.namespace}.{self.set_name}" if self.namespace else self.set_name
 
 
@@ -250,12 +248,10 @@ def find_option(name: str) -> Option:
             f"option {name} names a Java key store, which Python cannot read",
             hint="give PEM files: aerospike.tls.cafile, aerospike.tls.certfile, aerospike.tls.keyfile",
         )
-    names = [o.name for o in OPTIONS]
-    near = near_matches(name, names) or near_matches(PREFIX + name, names)
-    raise ConfigError(
-        f"there is no option {name}",
-        hint=f"did you mean {' or '.join(near)}?" if near else "docs/spark.md lists all options",
-    )
+    # Without the prefix, which would make any two names alike.
+    near = near_matches(name.casefold().removeprefix(PREFIX), [o.name.removeprefix(PREFIX) for o in OPTIONS])
+    hint = f"did you mean {' or '.join(PREFIX + n for n in near)}?" if near else "docs/spark.md lists all options"
+    raise ConfigError(f"there is no option {name}", hint=hint)
 
 
 def _by_plain_name() -> dict[str, Option]:
