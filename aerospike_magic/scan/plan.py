@@ -205,8 +205,9 @@ def _requested_bins(schema: SetSchema, decoded: Sequence[Column], compiled: Comp
     needed = tuple(dict.fromkeys(c.bin for c in decoded if c.bin is not None))
     if not needed:
         return ()
-    if len(needed) == len(schema.bins):
-        return None  # all bins travel, so that those the sample has not seen are noticed
+    if len(needed) == len(schema.bins) and not all(c.overridden for c in schema.bins):
+        # All bins travel, so that those the sample has not seen are noticed; not where a user chose every one.
+        return None
     if _implies_any(compiled.pushed, needed) or any(_is_in_all(c) for c in decoded):
         return needed
     anchor = next((c.bin for c in schema.bins if c.kind in _CHEAP_KINDS and _is_in_all(c) and c.bin), None)

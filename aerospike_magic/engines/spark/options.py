@@ -97,6 +97,10 @@ OPTIONS: tuple[Option, ...] = (
             "sample_size", low=1),
     _option("pushdown.expressions", "text", "", "a base64 Aerospike expression that every record has to pass, "
             "on the server", "read", "pushdown_expression"),
+    _option("pushdown.filters", "boolean", "true", "whether the scan applies Spark's filters (with the jar only)",
+            "read"),
+    _option("pushdown.aggregates", "boolean", "true", "whether each task counts, sums and groups its rows where that "
+            "is exact (with the jar only)", "read"),
     _option("sindex.enable", "boolean", "true", "whether a secondary index may be used; it then is where it pays",
             "read", "use_index"),
     _option("schema.scan", "integer", "10000", "about how many records to sample for the schema", "columns",
@@ -248,12 +252,10 @@ def find_option(name: str) -> Option:
             f"option {name} names a Java key store, which Python cannot read",
             hint="give PEM files: aerospike.tls.cafile, aerospike.tls.certfile, aerospike.tls.keyfile",
         )
-    names = [o.name for o in OPTIONS]
-    near = near_matches(name, names) or near_matches(PREFIX + name, names)
-    raise ConfigError(
-        f"there is no option {name}",
-        hint=f"did you mean {' or '.join(near)}?" if near else "docs/spark.md lists all options",
-    )
+    # Without the prefix, which would make any two names alike.
+    near = near_matches(name.casefold().removeprefix(PREFIX), [o.name.removeprefix(PREFIX) for o in OPTIONS])
+    hint = f"did you mean {' or '.join(PREFIX + n for n in near)}?" if near else "docs/spark.md lists all options"
+    raise ConfigError(f"there is no option {name}", hint=hint)
 
 
 def _by_plain_name() -> dict[str, Option]:

@@ -18,15 +18,17 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyspark.accumulators import Accumulator
 from pyspark.sql.datasource import DataSourceReader, InputPartition
 from pyspark.sql.types import StructType
 
 from aerospike_magic.connection import Connection
 from aerospike_magic.connection.settings import ConnectionSettings
 from aerospike_magic.engines.spark.aggregates import PartialAggregates
+from aerospike_magic.engines.spark.report import Counts, as_counts
 from aerospike_magic.engines.spark.types import narrow, to_give
 from aerospike_magic.errors import MismatchError
-from aerospike_magic.scan import Mismatch, Scan, ScanPlan, Share
+from aerospike_magic.scan import Mismatch, ScanPlan, Share
 
 # Objects that the collector looks at, from which on it is worth to take them out of its sight.
 _MANY_OBJECTS = 20_000
@@ -54,6 +56,7 @@ class AerospikeReader(DataSourceReader):
         schema: what Spark expects, column by column as `plan.columns`.
         shares: the tasks.
         aggregates: what each task returns of its rows, None for the rows.
+        report: takes what did not fit; without it, that goes to the executor's log.
     """
 
     def __init__(
@@ -63,12 +66,14 @@ class AerospikeReader(DataSourceReader):
         schema: StructType,
         shares: list[Share],
         aggregates: PartialAggregates | None = None,
+        report: Accumulator[Counts] | None = None,
     ) -> None:
         self._settings = settings
         self._plan = plan
         self._schema = pa.schema([pa.field(f.name, to_give(f), f.nullable) for f in schema.fields])
         self._shares = shares
         self._aggregates = aggregates
+        self._report = report
 
     def __repr__(self) -> str:
         return f"AerospikeReader({self._plan.schema.name}, {self._plan.access_text})"
@@ -83,6 +88,8 @@ class AerospikeReader(DataSourceReader):
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """Yield the batches of one task; runs in an executor."""
+        from aerospike_magic.scan import Scan  # with its kernels, which the planning process does not need
+
         assert isinstance(partition, SharePartition)
         connection = _connection(self._settings)
         _spare_collector()
@@ -95,8 +102,15 @@ class AerospikeReader(DataSourceReader):
                 for batch in scan.batches():
                     yield self._fitted(batch, misfits)
             mismatches = [*scan.progress.mismatches, *(Mismatch(n, c, "out of range") for n, c in misfits.items())]
+        self._tell(mismatches)
+
+    def _tell(self, mismatches: list[Mismatch]) -> None:
+        table = self._plan.schema.name
+        if self._report is not None:
+            self._report.add(as_counts(table, mismatches))
+            return
         for mismatch in mismatches:
-            print(f"{plan.schema.name}: {mismatch}", file=sys.stderr)
+            print(f"{table}: {mismatch}", file=sys.stderr)
 
     def _fitted(self, batch: pa.RecordBatch, misfits: dict[str, int]) -> pa.RecordBatch:
         """The batch with exactly the types that Spark expects."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 from collections.abc import Mapping, MutableMapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -26,14 +27,16 @@ from aerospike_magic.errors import ConfigError
 from aerospike_magic.filters.predicate import simplify
 
 if TYPE_CHECKING:
+    from pyspark.accumulators import Accumulator
+
     from aerospike_magic.connection import Connection
     from aerospike_magic.connection.settings import ConnectionSettings
     from aerospike_magic.engines.spark.reader import AerospikeReader
-    from aerospike_magic.scan import ScanOptions, ScanPlan, Share
+    from aerospike_magic.engines.spark.report import Counts
+    from aerospike_magic.scan import Mismatch, ScanOptions, ScanPlan, Share
     from aerospike_magic.schema.types import SetSchema
 
 _SCAN_WORKERS = 2
-_KEYS_PER_TASK = 5_000
 
 
 class AerospikeDataSource(DataSource):
@@ -42,16 +45,19 @@ class AerospikeDataSource(DataSource):
     Attributes:
         cores: of the cluster, where `register` has told; None otherwise.
         defaults: `aerospike.*` settings of the session, where `register` has told.
+        report: what did not fit its column, in a Classic session where `register` was called.
     """
 
     cores: ClassVar[int | None] = None
     defaults: ClassVar[Mapping[str, str]] = {}
+    report: ClassVar[Accumulator[Counts] | None] = None
 
     def __init__(self, options: MutableMapping[str, str]) -> None:
         super().__init__(options)
         planned = Planned.from_options(options)
         users = {name: text for name, text in options.items() if not name.lower().startswith(PREFIX)}
-        self._cores = planned.cores or self.cores
+        # Where nothing is known of the cluster, it is taken to be this machine.
+        self._cores = planned.cores or self.cores or os.cpu_count()
         self._parsed = parse_options(users, planned.session or self.defaults)
         self._planned = planned
         self._set_schema: SetSchema | None = None
@@ -60,6 +66,13 @@ class AerospikeDataSource(DataSource):
     def name(cls) -> str:
         """The name that ``format`` takes."""
         return "aerospike"
+
+    @classmethod
+    def mismatches(cls) -> dict[str, tuple[Mismatch, ...]]:
+        """Return, for each set read since `register`, what did not fit and is NULL; known as tasks end."""
+        from aerospike_magic.engines.spark.report import by_table
+
+        return {} if cls.report is None else by_table(cls.report.value)
 
     def schema(self) -> StructType:
         """Infer the schema from a sample; Spark does not ask if the user gave one."""
@@ -86,7 +99,7 @@ class AerospikeDataSource(DataSource):
             found = self._set_schema or find_schema(connection, self._parsed, relation)
             plan = _plan(connection, found, columns, self._parsed, pushed)
             shares = _shares(connection, plan, self._parsed, pushed, self._cores)
-        return AerospikeReader(settings, plan, schema, shares, aggregates)
+        return AerospikeReader(settings, plan, schema, shares, aggregates, self.report)
 
 
 def register(spark: Any) -> type[AerospikeDataSource]:
@@ -96,13 +109,17 @@ def register(spark: Any) -> type[AerospikeDataSource]:
         spark: a `SparkSession`, Classic or Connect. Settings that are changed later count after another `register`.
 
     Returns:
-        The class that was registered.
+        The class that was registered; its `mismatches()` tells what did not fit.
     """
     settings = {k: v for k, v in dict(spark.conf.getAll).items() if k.casefold().startswith("aerospike.")}
     parse_options({}, settings)  # what is wrong with them is told here, without Spark around it
+    found: dict[str, Any] = {"__doc__": AerospikeDataSource.__doc__, "defaults": settings}
     context = getattr(spark, "_sc", None)
-    found = {"cores": None if context is None else context.defaultParallelism, "defaults": settings}
-    source = type("AerospikeDataSource", (AerospikeDataSource,), {"__doc__": AerospikeDataSource.__doc__, **found})
+    if context is not None:
+        from aerospike_magic.engines.spark.report import AddCounts
+
+        found |= {"cores": context.defaultParallelism, "report": context.accumulator({}, AddCounts())}
+    source = type("AerospikeDataSource", (AerospikeDataSource,), found)
     spark.dataSource.register(source)
     return source
 

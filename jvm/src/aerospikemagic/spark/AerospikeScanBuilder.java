@@ -3,6 +3,7 @@ package aerospikemagic.spark;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import org.apache.spark.sql.connector.expressions.Expression;
 import org.apache.spark.sql.connector.expressions.aggregate.AggregateFunc;
@@ -59,11 +60,16 @@ final class AerospikeScanBuilder
 
   private boolean allows(String name) {
     for (Map.Entry<String, String> option : options.entrySet()) {
-      if (option.getKey().equalsIgnoreCase(name)) {
-        return !"false".equalsIgnoreCase(option.getValue().trim());
+      if (plain(option.getKey()).equals(plain(name))) {
+        return !List.of("false", "no", "0").contains(option.getValue().trim().toLowerCase(Locale.ROOT));
       }
     }
     return true;
+  }
+
+  /** An option's name as Python compares it: options.py. */
+  private static String plain(String name) {
+    return name.strip().toLowerCase(Locale.ROOT).replaceAll("[._-]", "");
   }
 
   @Override

@@ -1,0 +1,78 @@
+"""A real Spark, `local[2]`, on the server under test; skipped where pyspark or Java is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import warnings
+import zipfile
+from pathlib import Path
+
+import pytest
+
+JAR = Path(__file__).parents[3] / "aerospike_magic/engines/spark/jars/aerospike-magic-spark.jar"
+
+SETTINGS = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.shuffle.partitions": "2",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    "spark.python.unix.domain.socket.enabled": "true",
+    "spark.driver.memory": "1g",
+    "spark.sql.session.timeZone": "UTC",
+}
+
+
+@pytest.fixture(scope="session")
+def spark():
+    """A session that finds the data source by itself, as in a program that only has the package installed."""
+    pytest.importorskip("pyspark", reason="pyspark is not installed: pip install 'aerospike-magic[spark]'")
+    if shutil.which("java") is None and not os.environ.get("JAVA_HOME"):
+        pytest.skip("Spark needs Java 17 or newer, and there is none")
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as environment:
+        warnings.simplefilter("ignore")  # pyspark's own, on importing and starting
+        environment.setenv("PYSPARK_PYTHON", sys.executable)
+        environment.setenv("PYSPARK_DRIVER_PYTHON", sys.executable)
+        from pyspark.sql import SparkSession
+
+        builder = SparkSession.builder.master("local[2]").appName("tests")
+        for name, value in SETTINGS.items():
+            builder = builder.config(name, value)
+        session = builder.getOrCreate()
+        session.sparkContext.setLogLevel("OFF")
+        yield session
+        session.stop()
+
+
+@pytest.fixture(scope="session")
+def jar():
+    """The jar that plans push-down."""
+    return JAR
+
+
+@pytest.fixture(scope="session")
+def planner(spark, tmp_path_factory):
+    """The jar's class, loaded under no name: `aerospike` stays the plain source in this session."""
+    nameless = tmp_path_factory.mktemp("jar") / "nameless.jar"
+    with zipfile.ZipFile(JAR) as jar, zipfile.ZipFile(nameless, "w") as copy:
+        for name in jar.namelist():
+            if not name.startswith("META-INF/services/"):
+                copy.writestr(name, jar.read(name))
+    spark.sql(f"ADD JAR '{nameless}'")
+    return "aerospikemagic.spark.AerospikeSource"
+
+
+@pytest.fixture
+def read(spark, server):
+    """Make a DataFrame of a set: `read("test.x", schema="n int", partition__count=3)`."""
+
+    def reader(name, schema=None, source="aerospike", **options):
+        made = spark.read.format(source).option("aerospike.seedhost", server.address)
+        if schema is not None:
+            made = made.schema(schema)
+        for option, value in options.items():
+            made = made.option("aerospike." + option.replace("__", "."), value)
+        return made.load(name)
+
+    return reader

@@ -1,0 +1,202 @@
+"""With the jar: the same rows as without it, on any mix of types, and what was pushed is in the plan."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import uuid
+
+import pytest
+
+pyspark = pytest.importorskip("pyspark", reason="pyspark is not installed: pip install 'aerospike-magic[spark]'")
+
+N = 2_000
+DOUBLES = [1.5, 2, 0.0, -0.0, 3.25, float("nan"), float("inf"), float("-inf")]
+MIXED = [1, "x", [1, 2], {"k": 1}, 2.5]
+
+
+def records():
+    chance = random.Random(1)
+    for _ in range(N):
+        bins = {
+            "a": chance.randrange(10),
+            "s": f"s{chance.randrange(30)}é",
+            "d": chance.choice(DOUBLES),
+            "b": chance.random() < 0.5,
+            "m": chance.choice(MIXED),
+            "x": bytes([chance.randrange(4)]),
+            "l": [chance.randrange(3)],
+        }
+        yield {name: value for name, value in bins.items() if name == "b" or chance.random() > 0.1}
+
+
+@pytest.fixture(scope="module")
+def views(spark, server, client, planner):
+    """The same set twice: `plain` without the jar, `pushed` with it."""
+    name = f"push{uuid.uuid4().hex[:8]}"
+    for i, bins in enumerate(records()):
+        client.put(("test", name, i), bins, policy={"key": 1})
+    for view, source in (("plain", "aerospike"), ("pushed", planner)):
+        made = spark.read.format(source).option("aerospike.seedhost", server.address)
+        made.option("aerospike.partition.count", "3").load(f"test.{name}").createOrReplaceTempView(view)
+    spark.createDataFrame([(5, "y"), (77, "z"), (9_999, "none")], "k long, l string").createOrReplaceTempView("small")
+    yield
+    client.truncate("test", name, 0)
+
+
+def plan_of(spark, statement):
+    return spark.sql(statement)._jdf.queryExecution().executedPlan().toString()
+
+
+CONDITIONS = [
+    "a = 3 AND s LIKE 's1%'",
+    "a > 2.5",
+    "3 < a",
+    "a IN (1, 2, 3, NULL)",
+    "a NOT IN (1, 2)",
+    "a IS NULL OR b",
+    "NOT (a = 2)",
+    "a <=> NULL",
+    "NOT (a <=> 3)",
+    "d > 1.6",
+    "d >= 'NaN'",
+    "d = 0",
+    "d <> 0",
+    "d IN (0.0, 2.0)",
+    "s IS NULL AND x IS NOT NULL",
+    "s >= 's2' AND s < 's3'",
+    "s NOT LIKE 's1%'",
+    "x = X'01' OR x > X'02'",
+    "m = '1'",
+    "m > '1'",
+    "m IS NULL",
+    "l[0] = 1",
+    "l IS NOT NULL AND NOT b",
+    "s LIKE 's1%' OR (a > 3 AND NOT b)",
+    "s LIKE '%1é' AND a > 1",
+    "__key = 17",
+    "__key IN (1, 2, 3, 99999)",
+    "__key > 1990",
+    "a = 1 AND a = 2",
+    "a + 1 = 3",
+]
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_same_rows(spark, views, condition):
+    frames = [spark.sql(f"SELECT * FROM {view} WHERE {condition}").toArrow() for view in ("pushed", "plain")]
+    pushed, plain = (sorted(map(repr, frame.to_pylist())) for frame in frames)
+    assert pushed == plain
+    counts = [spark.sql(f"SELECT count(*) FROM {view} WHERE {condition}").first()[0] for view in ("pushed", "plain")]
+    assert counts == [len(plain), len(plain)]
+
+
+AGGREGATES = [
+    "SELECT count(*) FROM {v}",
+    "SELECT count(*), count(a), sum(a), min(s), max(a), min(m) FROM {v}",
+    "SELECT count(*), sum(a), max(s) FROM {v} WHERE d > 100 AND s = 'nothing'",
+    "SELECT s, count(*), sum(a) FROM {v} GROUP BY s",
+    "SELECT b, count(m), avg(a) FROM {v} WHERE a > 2 GROUP BY b",
+    "SELECT a, b, min(s) FROM {v} GROUP BY a, b HAVING count(*) > 80",
+    "SELECT d, count(*) FROM {v} GROUP BY d",
+    "SELECT m, count(*) FROM {v} GROUP BY m",
+    "SELECT count(DISTINCT s), max(d), min(b) FROM {v}",
+    "SELECT sum(d) IS NOT NULL, avg(a) FROM {v}",
+]
+
+
+@pytest.mark.parametrize("statement", AGGREGATES)
+def test_same_aggregates(spark, views, statement):
+    pushed, plain = (sorted(map(repr, spark.sql(statement.format(v=v)).collect())) for v in ("pushed", "plain"))
+    assert pushed == plain
+
+
+JOINS = [
+    "SELECT x.__key, y.s FROM {v} x JOIN {v} y ON x.__key = y.__key WHERE x.a = 1 AND y.a <> 2",
+    "WITH c AS (SELECT * FROM {v} WHERE a = 1) SELECT count(*) FROM c x JOIN c y ON x.__key = y.__key",
+    "SELECT __key FROM {v} WHERE __key = 3 UNION ALL SELECT __key FROM {v} WHERE a = 0 UNION ALL SELECT a FROM {v}",
+    "SELECT /*+ broadcast(small) */ v.* FROM {v} v JOIN small ON v.__key = small.k WHERE small.l > 'a'",
+]
+
+
+@pytest.mark.parametrize("statement", JOINS)
+def test_same_joins(spark, views, statement):
+    pushed, plain = (sorted(map(repr, spark.sql(statement.format(v=v)).collect())) for v in ("pushed", "plain"))
+    assert pushed == plain
+
+
+def test_the_plan_says_what_was_pushed(spark, views):
+    plan = plan_of(spark, "SELECT s, count(*) FROM pushed WHERE a = 3 GROUP BY s")
+    assert "filters [a IS NOT NULL, a = 3]" in plan
+    assert "partial aggregates" in plan
+    assert "Filter (" not in plan
+    assert "pushed: limit 5" in plan_of(spark, "SELECT s FROM pushed LIMIT 5")
+    assert "Filter (" in plan_of(spark, "SELECT s FROM plain WHERE a = 3")
+
+
+def test_a_limit_is_exact(spark, views):
+    assert spark.sql("SELECT * FROM pushed LIMIT 7").toArrow().num_rows == 7
+    assert (
+        spark.sql("SELECT * FROM pushed WHERE a = 3 LIMIT 100000").count() == spark.table("plain").filter("a=3").count()
+    )
+    assert spark.sql("SELECT * FROM pushed LIMIT 150000").count() == N
+    assert spark.sql("SELECT * FROM pushed LIMIT 0").count() == 0
+
+
+def test_join_keys_become_key_look_ups(spark, views):
+    frame = spark.sql("SELECT /*+ broadcast(small) */ v.s FROM pushed v JOIN small ON v.__key = small.k WHERE l > 'a'")
+    frame.collect()
+    assert "RuntimeFilters: [dynamicpruning" in frame._jdf.queryExecution().executedPlan().toString()
+
+
+def test_a_key_look_up_is_one_task(spark, views):
+    assert spark.sql("SELECT * FROM pushed WHERE __key IN (1, 2)").rdd.getNumPartitions() == 1
+    assert spark.sql("SELECT * FROM pushed").rdd.getNumPartitions() == 3
+
+
+def test_a_sum_that_does_not_fit_is_an_error(spark, read, client, planner):
+    name = f"sum{uuid.uuid4().hex[:8]}"
+    for i in range(3):
+        client.put(("test", name, i), {"v": 2**62})
+    with pytest.raises(Exception, match="does not fit a long"):
+        read(f"test.{name}", source=planner, partition__count=1).selectExpr("sum(v)").collect()
+    client.truncate("test", name, 0)
+
+
+def test_push_down_can_be_turned_off(spark, read, views, server, planner):
+    frame = read("demo.airlines", source=planner, pushdown__filters="false", pushdown__aggregates="no")
+    frame.createOrReplaceTempView("unpushed")
+    plan = plan_of(spark, "SELECT count(*) FROM unpushed WHERE carrier = 'AA'")
+    assert "pushed" not in plan.replace("unpushed", "")
+    assert spark.sql("SELECT count(*) FROM unpushed WHERE carrier = 'AA'").first()[0] == 1
+
+
+def test_no_secret_is_in_a_plan(spark, read, planner):
+    frame = read("demo.airlines", source=planner, schema="carrier string", user="", password="geheim77")
+    text = frame._jdf.queryExecution().toString()
+    assert "geheim77" not in text
+
+
+_PROGRAM = """
+import os, sys
+from pyspark.sql import SparkSession
+spark = (SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
+         .config("spark.jars", sys.argv[1]).config("aerospike.seedhost", sys.argv[2])
+         .config("aerospike.namespace", "demo").getOrCreate())
+spark.sparkContext.setLogLevel("OFF")
+frame = spark.read.format("aerospike").load("airports").filter("faa = 'JFK'").select("name")
+print("rows", [row.name for row in frame.collect()])
+print("plan", "filters [faa IS NOT NULL, faa = 'JFK']" in frame._jdf.queryExecution().toString())
+"""
+
+
+def test_a_program_with_the_jar_finds_it_under_the_same_name(spark, server, jar):
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _PROGRAM, str(jar), server.address],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert "rows ['John F Kennedy Intl']" in ran.stdout, ran.stderr[-2000:]
+    assert "plan True" in ran.stdout
