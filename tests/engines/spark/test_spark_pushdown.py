@@ -88,8 +88,7 @@ def test_same_rows(spark, views, condition):
     frames = [spark.sql(f"SELECT * FROM {view} WHERE {condition}").toArrow() for view in ("pushed", "plain")]
     pushed, plain = (sorted(map(repr, frame.to_pylist())) for frame in frames)
     assert pushed == plain
-    counts = [spark.sql(f"SELECT count(*) FROM {view} WHERE {condition}").first()[0] for view in ("pushed", "plain")]
-    assert counts == [len(plain), len(plain)]
+    assert spark.sql(f"SELECT count(*) FROM pushed WHERE {condition}").first()[0] == len(plain)
 
 
 AGGREGATES = [
@@ -145,7 +144,7 @@ def test_a_limit_is_exact(spark, views):
 
 
 def test_join_keys_become_key_look_ups(spark, views):
-    frame = spark.sql("SELECT /*+ broadcast(small) */ v.s FROM pushed v JOIN small ON v.__key = small.k WHERE l > 'a'")
+    frame = spark.sql("SELECT /*+ broadcast(small) */ v.s FROM pushed v JOIN small ON v.__key = small.k WHERE small.l > 'a'")
     frame.collect()
     assert "RuntimeFilters: [dynamicpruning" in frame._jdf.queryExecution().executedPlan().toString()
 
