@@ -20,6 +20,7 @@ SETTINGS = {
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.python.unix.domain.socket.enabled": "true",
     "spark.driver.memory": "1g",
+    "spark.python.task.killTimeout": "200ms",
     "spark.sql.session.timeZone": "UTC",
 }
 

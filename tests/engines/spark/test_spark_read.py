@@ -247,35 +247,32 @@ def test_batches_are_of_exactly_the_types_spark_expects(read, table):
 
 
 def test_a_cancelled_job_stops_its_readers(spark, read, connection):
+    from pyspark import InheritableThread
+
+    context = spark.sparkContext
     slow = read("demo.flights", recordspersecond="2000", partition__count="2")
     failed = []
 
     def run():
+        context.setJobGroup("to cancel", "to cancel", interruptOnCancel=True)
         try:
             slow.count()
         except Exception as error:
-            failed.append(error)
+            failed.append(str(error))
 
-    spark.sparkContext.setLocalProperty("spark.job.interruptOnCancel", "true")
-    from pyspark import InheritableThread
-
-    def grouped():
-        spark.sparkContext.setJobGroup("to cancel", "to cancel", True)
-        run()
-
-    thread = InheritableThread(target=grouped)
+    thread = InheritableThread(target=run)
     thread.start()
-    wait_until(lambda: running_queries(connection) >= 2)
-    spark.sparkContext.cancelJobGroup("to cancel")
-    thread.join(10)
-    assert not thread.is_alive()
-    assert "cancel" in str(failed[0]).lower()
+    wait_until(lambda: running_queries(connection) >= 2 and context.statusTracker().getJobIdsForGroup("to cancel"))
+    context.cancelJobGroup("to cancel")
     wait_until(lambda: running_queries(connection) == 0, 3.0)
+    thread.join(3)
+    assert not thread.is_alive()
+    assert "JOB_CANCELLED" in failed[0]
 
 
 def running_queries(connection):
     answers = connection.info("query-show").values()
-    return sum("active" in job for answer in answers for job in answer.split(";"))
+    return sum("status=active" in job for answer in answers for job in answer.split(";"))
 
 
 def wait_until(is_true, timeout_s=20.0):
