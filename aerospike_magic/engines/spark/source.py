@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pyspark.sql.datasource import DataSource
 from pyspark.sql.types import StructType
 
+from aerospike_magic.engines.spark.jar import add_jar
 from aerospike_magic.engines.spark.options import SparkOptions, parse_options
 from aerospike_magic.engines.spark.pushed import PREFIX, Planned, Pushed
 from aerospike_magic.errors import ConfigError
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from aerospike_magic.schema.types import SetSchema
 
 _SCAN_WORKERS = 2
+_PLANNED_NAME = "aerospike_python"
+_PLANNED_SETTING = "spark.aerospike_magic.source"
 
 
 class AerospikeDataSource(DataSource):
@@ -102,11 +105,12 @@ class AerospikeDataSource(DataSource):
         return AerospikeReader(settings, plan, schema, shares, aggregates, self.report)
 
 
-def register(spark: Any) -> type[AerospikeDataSource]:
+def register(spark: Any, *, push_down: bool = True) -> type[AerospikeDataSource]:
     """Register the data source with a session, with the session's settings as defaults.
 
     Args:
         spark: a `SparkSession`, Classic or Connect. Settings that are changed later count after another `register`.
+        push_down: whether to hand Spark the jar that plans push-down; once it is there, it stays for the session.
 
     Returns:
         The class that was registered; its `mismatches()` tells what did not fit.
@@ -119,6 +123,11 @@ def register(spark: Any) -> type[AerospikeDataSource]:
         from aerospike_magic.engines.spark.report import AddCounts
 
         found |= {"cores": context.defaultParallelism, "report": context.accumulator({}, AddCounts())}
+    if push_down:
+        add_jar(spark)
+        # Spark lets no Python source take the jar's name; the jar asks for this one.
+        found["name"] = classmethod(lambda _: _PLANNED_NAME)
+        spark.conf.set(_PLANNED_SETTING, _PLANNED_NAME)
     source = type("AerospikeDataSource", (AerospikeDataSource,), found)
     spark.dataSource.register(source)
     return source

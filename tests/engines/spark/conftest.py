@@ -7,11 +7,8 @@ import shutil
 import sys
 import warnings
 import zipfile
-from pathlib import Path
 
 import pytest
-
-JAR = Path(__file__).parents[3] / "aerospike_magic/engines/spark/jars/aerospike-magic-spark.jar"
 
 SETTINGS = {
     "spark.ui.enabled": "false",
@@ -49,17 +46,19 @@ def spark():
 @pytest.fixture(scope="session")
 def jar():
     """The jar that plans push-down."""
+    from aerospike_magic.engines.spark import JAR
+
     return JAR
 
 
 @pytest.fixture(scope="session")
-def planner(spark, tmp_path_factory):
+def planner(spark, jar, tmp_path_factory):
     """The jar's class, loaded under no name: `aerospike` stays the plain source in this session."""
     nameless = tmp_path_factory.mktemp("jar") / "nameless.jar"
-    with zipfile.ZipFile(JAR) as jar, zipfile.ZipFile(nameless, "w") as copy:
-        for name in jar.namelist():
+    with zipfile.ZipFile(jar) as original, zipfile.ZipFile(nameless, "w") as copy:
+        for name in original.namelist():
             if not name.startswith("META-INF/services/"):
-                copy.writestr(name, jar.read(name))
+                copy.writestr(name, original.read(name))
     spark.sql(f"ADD JAR '{nameless}'")
     return "aerospikemagic.spark.AerospikeSource"
 

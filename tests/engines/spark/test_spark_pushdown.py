@@ -144,7 +144,9 @@ def test_a_limit_is_exact(spark, views):
 
 
 def test_join_keys_become_key_look_ups(spark, views):
-    frame = spark.sql("SELECT /*+ broadcast(small) */ v.s FROM pushed v JOIN small ON v.__key = small.k WHERE small.l > 'a'")
+    frame = spark.sql(
+        "SELECT /*+ broadcast(small) */ v.s FROM pushed v JOIN small ON v.__key = small.k WHERE small.l > 'a'"
+    )
     frame.collect()
     assert "RuntimeFilters: [dynamicpruning" in frame._jdf.queryExecution().executedPlan().toString()
 
@@ -199,3 +201,36 @@ def test_a_program_with_the_jar_finds_it_under_the_same_name(spark, server, jar)
     )
     assert "rows ['John F Kennedy Intl']" in ran.stdout, ran.stderr[-2000:]
     assert "plan True" in ran.stdout
+
+
+_REGISTERING = """
+import sys
+from pyspark.sql import SparkSession
+builder = SparkSession.builder
+builder = builder.remote("local[2]") if sys.argv[2] == "connect" else builder.master("local[2]")
+spark = builder.config("spark.ui.enabled", "false").config("aerospike.seedhost", sys.argv[1]).getOrCreate()
+from aerospike_magic.engines.spark import register
+for _ in range(2):
+    source = register(spark)
+frame = spark.read.format("aerospike").load("demo.airports").filter("faa = 'JFK'").select("name")
+print("rows", [row.name for row in frame.collect()])
+print("count", frame.count())
+spark.read.format("aerospike").schema("name bigint").load("demo.airports").filter("name is null").count()
+print("mismatches", source.mismatches())
+frame.explain()
+"""
+
+
+@pytest.mark.parametrize("kind", ["classic", "connect"])
+def test_register_brings_the_jar(server, spark, kind):
+    if kind == "connect":
+        pytest.importorskip("grpc", reason="Spark Connect needs grpcio: pip install 'pyspark[connect]'")
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _REGISTERING, server.address, kind],
+        capture_output=True,
+        text=True,
+        timeout=170,
+    )
+    assert "rows ['John F Kennedy Intl']\ncount 1" in ran.stdout, ran.stderr[-2000:]
+    assert "filters [faa IS NOT NULL, faa = JFK]" in ran.stdout
+    assert ("Mismatch(bin='name', count=1458" in ran.stdout) == (kind == "classic")

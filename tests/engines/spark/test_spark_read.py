@@ -136,12 +136,12 @@ class TestASchemaOfTheUser:
     def test_what_does_not_fit_is_counted(self, spark, read, table):
         from aerospike_magic.engines.spark.source import register
 
-        source = register(spark)
+        source = register(spark, push_down=False)
         try:
             read(table, schema="id bigint, __key tinyint, name bigint", partition__count="4").toArrow()
             told = {m.bin: (m.count, m.kind) for m in source.mismatches()[table]}
         finally:
-            register(spark)
+            register(spark, push_down=False)
         assert told == {"__key": (872, "type"), "name": (N, "type")}
 
     @pytest.mark.parametrize("words", ["timestamp", "date", "decimal(10, 2)", "array<date>"])
@@ -172,13 +172,13 @@ class TestOptions:
         for name, value in settings.items():
             spark.conf.set(name, value)
         try:
-            assert register(spark).cores == 2
+            assert register(spark, push_down=False).cores == 2
             assert spark.read.format("aerospike").load().count() == N
             assert spark.read.format("aerospike").option("aerospike.sample.size", 3).load().count() == 3
         finally:
             for name in settings:
                 spark.conf.unset(name)
-            register(spark)
+            register(spark, push_down=False)
 
     def test_types_of_single_columns(self, read, table):
         row = read(table, schema__types="place=json; tags=json").where("id = 4").first()

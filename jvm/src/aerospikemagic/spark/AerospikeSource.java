@@ -21,13 +21,17 @@ import scala.jdk.javaapi.CollectionConverters;
  * options. The rows still flow from Python to Spark in Arrow batches; nothing in this package reads a record.
  *
  * <p>Both have the same name. Spark asks its Java class path first, so it finds this one; this one asks for the Python
- * source, which Spark finds in the installed package (module {@code pyspark_aerospike}).
+ * source, which Spark finds in the installed package (module {@code pyspark_aerospike}), or for the one that
+ * {@code register} has put into the session under a name of its own.
  */
 public final class AerospikeSource implements TableProvider, DataSourceRegister {
   private static final String NAME = "aerospike";
 
   /** The session's own aerospike.* settings are handed to Python as options that begin so. */
   private static final String SESSION = "aerospike_magic.session.";
+
+  /** The setting with the name of the session's Python source, where it has one. */
+  private static final String REGISTERED = "spark.aerospike_magic.source";
 
   /** How many tasks run at the same time in the cluster. */
   private static final String CORES = "aerospike_magic.cores";
@@ -68,7 +72,7 @@ public final class AerospikeSource implements TableProvider, DataSourceRegister 
   /** A new Python source: never one that another scan has seen. */
   static PythonDataSourceV2 python() {
     PythonDataSourceV2 source = new PythonDataSourceV2();
-    source.setShortName(NAME);
+    source.setShortName(SQLConf.get().getConfString(REGISTERED, NAME));
     return source;
   }
 
