@@ -2,8 +2,8 @@
 
 `source` is what Spark registers, `reader` runs in the executors, `report` is what they tell the driver. `options` is
 the table of all options, `columns` finds the schema, `types` holds the types against each other, `partitions` divides
-a set among tasks. A small jar (`jar`, its sources in `jvm/`) plans push-down: `pushed` reads what it tells, `aggregates`
-computes what it asks for. pyspark is imported when it is used.
+a set among tasks. A small jar (`jar`, its sources in `jvm/`) plans push-down: `pushed` reads what it tells,
+`aggregates` computes what it asks for. pyspark is imported when it is used.
 """
 
 from __future__ import annotations
