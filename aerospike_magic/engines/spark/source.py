@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from aerospike_magic.scan import Mismatch, ScanOptions, ScanPlan, Share
     from aerospike_magic.schema.types import SetSchema
 
-_SCAN_WORKERS = 2
+_MOST_WORKERS = 4
 
 
 class AerospikeDataSource(DataSource):
@@ -88,7 +88,11 @@ class AerospikeDataSource(DataSource):
             found = self._set_schema or find_schema(connection, self._parsed, schema)
             plan = _plan(connection, found, [names.get(f.name, f.name) for f in schema.fields], self._parsed)
             # Where nothing is known of the cluster, it is taken to be this machine.
-            shares = _shares(connection, plan, self._parsed, self.cores or os.cpu_count())
+            cores = self.cores or os.cpu_count() or 1
+            shares = _shares(connection, plan, self._parsed, cores)
+        # Cores without a task of their own are used by more sockets a task.
+        workers = min(max(1, 2 * cores // len(shares)), _MOST_WORKERS)
+        plan = replace(plan, options=replace(plan.options, workers=workers))
         return AerospikeReader(settings, plan, schema, shares, self.report)
 
 
@@ -165,7 +169,6 @@ def _scan_options(options: SparkOptions) -> ScanOptions:
     from aerospike_magic.scan import ScanOptions
 
     found = ScanOptions(
-        workers=_SCAN_WORKERS,
         batch_rows=options.batch_rows,
         records_per_second=options.records_per_second,
         on_mismatch="null" if options.flexible else "error",
@@ -173,7 +176,7 @@ def _scan_options(options: SparkOptions) -> ScanOptions:
     return replace(found, timeout_s=options.socket_timeout_ms / 1_000) if options.socket_timeout_ms else found
 
 
-def _shares(connection: Connection, plan: ScanPlan, options: SparkOptions, cores: int | None) -> list[Share]:
+def _shares(connection: Connection, plan: ScanPlan, options: SparkOptions, cores: int) -> list[Share]:
     from aerospike_magic.engines.spark.partitions import split, task_count
 
     if options.sample_size is not None:
