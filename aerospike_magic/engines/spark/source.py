@@ -37,13 +37,9 @@ if TYPE_CHECKING:
     from aerospike_magic.scan import Mismatch, ScanOptions, ScanPlan, Share
     from aerospike_magic.schema.types import SetSchema
 
-<<<<<<< HEAD
-_SCAN_WORKERS = 2
+_MOST_WORKERS = 4
 _PLANNED_NAME = "aerospike_python"
 _PLANNED_SETTING = "spark.aerospike_magic.source"
-=======
-_MOST_WORKERS = 4
->>>>>>> spark
 
 
 class AerospikeDataSource(DataSource):
@@ -64,7 +60,7 @@ class AerospikeDataSource(DataSource):
         planned = Planned.from_options(options)
         users = {name: text for name, text in options.items() if not name.lower().startswith(PREFIX)}
         # Where nothing is known of the cluster, it is taken to be this machine.
-        self._cores = planned.cores or self.cores or os.cpu_count()
+        self._cores = planned.cores or self.cores or os.cpu_count() or 1
         self._parsed = parse_options(users, planned.session or self.defaults)
         self._planned = planned
         self._set_schema: SetSchema | None = None
@@ -102,23 +98,14 @@ class AerospikeDataSource(DataSource):
         aggregates = pushed.aggregates
         columns = [names.get(f.name, f.name) for f in schema.fields] if aggregates is None else [*aggregates.columns]
         with Connection(settings) as connection:
-<<<<<<< HEAD
             relation = self._planned.relation or schema
             found = self._set_schema or find_schema(connection, self._parsed, relation)
             plan = _plan(connection, found, columns, self._parsed, pushed)
             shares = _shares(connection, plan, self._parsed, pushed, self._cores)
-        return AerospikeReader(settings, plan, schema, shares, aggregates, self.report)
-=======
-            found = self._set_schema or find_schema(connection, self._parsed, schema)
-            plan = _plan(connection, found, [names.get(f.name, f.name) for f in schema.fields], self._parsed)
-            # Where nothing is known of the cluster, it is taken to be this machine.
-            cores = self.cores or os.cpu_count() or 1
-            shares = _shares(connection, plan, self._parsed, cores)
         # Cores without a task of their own are used by more sockets a task.
-        workers = min(max(1, 2 * cores // len(shares)), _MOST_WORKERS)
+        workers = min(max(1, 2 * self._cores // len(shares)), _MOST_WORKERS)
         plan = replace(plan, options=replace(plan.options, workers=workers))
-        return AerospikeReader(settings, plan, schema, shares, self.report)
->>>>>>> spark
+        return AerospikeReader(settings, plan, schema, shares, aggregates, self.report)
 
 
 def register(spark: Any, *, push_down: bool = True) -> type[AerospikeDataSource]:
@@ -214,13 +201,7 @@ def _scan_options(options: SparkOptions) -> ScanOptions:
     return replace(found, timeout_s=options.socket_timeout_ms / 1_000) if options.socket_timeout_ms else found
 
 
-<<<<<<< HEAD
-def _shares(
-    connection: Connection, plan: ScanPlan, options: SparkOptions, pushed: Pushed, cores: int | None
-) -> list[Share]:
-=======
-def _shares(connection: Connection, plan: ScanPlan, options: SparkOptions, cores: int) -> list[Share]:
->>>>>>> spark
+def _shares(connection: Connection, plan: ScanPlan, options: SparkOptions, pushed: Pushed, cores: int) -> list[Share]:
     from aerospike_magic.engines.spark.partitions import split, task_count
     from aerospike_magic.filters.access import KeyLookup, Nothing
 

@@ -1,6 +1,7 @@
 package aerospikemagic.spark;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
@@ -8,6 +9,7 @@ import java.util.Map;
 import org.apache.spark.sql.connector.expressions.Expression;
 import org.apache.spark.sql.connector.expressions.aggregate.AggregateFunc;
 import org.apache.spark.sql.connector.expressions.aggregate.Aggregation;
+import org.apache.spark.sql.connector.expressions.aggregate.Avg;
 import org.apache.spark.sql.connector.expressions.aggregate.Count;
 import org.apache.spark.sql.connector.expressions.aggregate.CountStar;
 import org.apache.spark.sql.connector.expressions.aggregate.Max;
@@ -47,6 +49,7 @@ final class AerospikeScanBuilder
   private StructType schema;
   private Predicate[] predicates = new Predicate[0];
   private boolean aggregated;
+  private boolean averages;
   private int limit;
 
   AerospikeScanBuilder(StructType schema, Map<String, String> options) {
@@ -124,9 +127,17 @@ final class AerospikeScanBuilder
     return limit > ONE_TASK_LIMIT;
   }
 
+  /** Asked first, with the query's own functions; then `pushAggregation`, with each average as a sum and a count. */
+  @Override
+  public boolean supportCompletePushDown(Aggregation aggregation) {
+    averages = Arrays.stream(aggregation.aggregateExpressions()).anyMatch(Avg.class::isInstance);
+    return false;
+  }
+
   @Override
   public boolean pushAggregation(Aggregation aggregation) {
-    if (!pushAggregates) {
+    // Spark averages longs by a sum of doubles, which does not overflow.
+    if (!pushAggregates || averages) {
       return false;
     }
     StructType output = new StructType();
