@@ -127,10 +127,10 @@ final class AerospikeScanBuilder
     return limit > ONE_TASK_LIMIT;
   }
 
-  /** Asked first, with the query's own functions; then `pushAggregation`, with each average as a sum and a count. */
+  /** Asked twice: with the query's own functions, then with each average as a sum and a count. */
   @Override
   public boolean supportCompletePushDown(Aggregation aggregation) {
-    averages = Arrays.stream(aggregation.aggregateExpressions()).anyMatch(Avg.class::isInstance);
+    averages |= Arrays.stream(aggregation.aggregateExpressions()).anyMatch(Avg.class::isInstance);
     return false;
   }
 
