@@ -21,7 +21,7 @@ from aerospike_magic.connection.records import batch_keys, read_batch
 from aerospike_magic.connection.refusals import checked_answer, translated
 from aerospike_magic.connection.sample import plan_sample, read_sample
 from aerospike_magic.connection.settings import ConnectionSettings, resolve_settings
-from aerospike_magic.connection.sockets import SocketOpener
+from aerospike_magic.connection.sockets import SocketOpener, seed_tls_name
 from aerospike_magic.errors import AerospikeMagicError, ConnectError, ServerError
 from aerospike_magic.schema.infer import SampleRecord, infer_schema
 from aerospike_magic.schema.nested import kernels_ready
@@ -236,14 +236,13 @@ class Connection:
         """
         rows = self._node_rows()
         tls_names = self._tls_names() if self._settings.tls else {}
-        fallback = self._settings.tls_name if self._settings.tls else None
         return sorted(
             (
                 Node(
                     row["node_name"],
                     row["address"],
                     int(row["port"]),
-                    tls_names.get(row["node_name"], fallback or (row["address"] if self._settings.tls else None)),
+                    tls_names.get(row["node_name"]) or self._seed_tls_name(row["address"]),
                 )
                 for row in rows
             ),
@@ -389,6 +388,14 @@ class Connection:
         if not rows:
             raise ConnectError("the cluster has no node that can be reached", hint="is the server running?")
         return rows
+
+    def _seed_tls_name(self, address: str) -> str | None:
+        """The TLS name of a node that no peer tells of, so a seed: the one of that address, or the first."""
+        settings = self._settings
+        if not settings.tls:
+            return None
+        seed = next((host for host in settings.hosts if host.name == address), settings.hosts[0])
+        return seed_tls_name(settings, seed)
 
     def _tls_names(self) -> dict[str, str]:
         command = "peers-tls-alt" if self._settings.services_alternate else "peers-tls-std"

@@ -14,9 +14,11 @@ import time
 from dataclasses import dataclass, field
 
 from aerospike_magic.connection.cluster import Node
-from aerospike_magic.connection.refusals import login_refused, tls_failed
+from aerospike_magic.connection.hosts import Host
+from aerospike_magic.connection.refusals import login_refused, tls_failed, tls_refused
 from aerospike_magic.connection.settings import ConnectionSettings
 from aerospike_magic.errors import AerospikeMagicError, ConnectError, WireError
+from aerospike_magic.wire.info import encode_info_request
 from aerospike_magic.wire.login import (
     LoginResponse,
     decode_login_response,
@@ -66,12 +68,34 @@ class SocketOpener:
         except AerospikeMagicError:
             raw.close()
             raise
+        except ssl.SSLError as error:
+            # With TLS 1.3 a server refuses our certificate, or its absence, after the handshake.
+            raw.close()
+            raise tls_refused(self._settings, error, _tls_name(node), node=str(node)) from error
         except OSError as error:
             raw.close()
             raise ConnectError(f"the login failed: {_words(error)}", node=str(node)) from error
         except BaseException:
             raw.close()
             raise
+
+    def check_tls(self, host: Host) -> None:
+        """Shake hands with a seed and ask it something, to find out why the official client could not.
+
+        Raises:
+            ConnectError: it cannot be reached, or TLS failed.
+        """
+        node = Node("seed", host.name, host.port, seed_tls_name(self._settings, host))
+        with self._connect(node) as raw:
+            try:
+                with self._encrypt(raw, node) as secured:
+                    secured.sendall(encode_info_request(["node"]))
+                    secured.recv(1)
+            except ssl.SSLError as error:
+                raise tls_refused(self._settings, error, _tls_name(node), node=str(node)) from error
+            except OSError:
+                # Whatever it is, it is not TLS.
+                return
 
     def _connect(self, node: Node) -> socket.socket:
         try:
@@ -90,10 +114,9 @@ class SocketOpener:
         if not self._settings.tls:
             return raw
         try:
-            return self._tls_context().wrap_socket(raw, server_hostname=node.tls_name or node.host)
+            return self._tls_context().wrap_socket(raw, server_hostname=_tls_name(node))
         except (ssl.SSLError, ssl.CertificateError) as error:
-            said = getattr(error, "verify_message", "") or getattr(error, "reason", "") or str(error)
-            raise tls_failed(self._settings, str(said), node=str(node)) from error
+            raise tls_refused(self._settings, error, _tls_name(node), node=str(node)) from error
         except OSError as error:
             raise tls_failed(self._settings, _words(error), node=str(node)) from error
 
@@ -146,6 +169,15 @@ class SocketOpener:
             if self._credential is None:
                 self._credential = hash_password(password)
             return self._credential
+
+
+def seed_tls_name(settings: ConnectionSettings, host: Host) -> str:
+    """The name that a seed's certificate must carry."""
+    return host.tls_name or settings.tls_name or host.name
+
+
+def _tls_name(node: Node) -> str:
+    return node.tls_name or node.host
 
 
 def _ask(sock: socket.socket, request: bytes, node: Node) -> LoginResponse:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from aerospike_magic.errors import DevServerError
 
@@ -105,7 +107,7 @@ def _name_in(certfile: str, keyfile: str) -> str:
         for end in (client, server, client):
             with contextlib.suppress(ssl.SSLWantReadError):
                 end.do_handshake()
-        certificate = client.getpeercert() or {}
+        certificate: Mapping[str, Any] = client.getpeercert() or {}
     except (ssl.SSLError, ValueError) as error:
         said = getattr(error, "verify_message", "") or str(error)
         raise DevServerError(f"no name can be found in {certfile}: {said}", hint="give --tls-name") from None
@@ -116,11 +118,6 @@ def _name_in(certfile: str, keyfile: str) -> str:
     return str(name)
 
 
-def _common_name(certificate: object) -> str | None:
-    if not isinstance(certificate, dict):
-        return None
-    for part in certificate.get("subject", ()):
-        for key, value in part:
-            if key == "commonName":
-                return str(value)
-    return None
+def _common_name(certificate: Mapping[str, Any]) -> str | None:
+    pairs = (pair for part in certificate.get("subject", ()) for pair in part)
+    return next((str(value) for key, value in pairs if key == "commonName"), None)

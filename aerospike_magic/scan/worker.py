@@ -252,7 +252,8 @@ def _is_passing(error: BaseException) -> bool:
 
 def _shut_down(connected: socket.socket) -> None:
     try:
-        connected.shutdown(socket.SHUT_RDWR)
+        # An SSLSocket's own would make it a plain one, while its worker still reads.
+        socket.socket.shutdown(connected, socket.SHUT_RDWR)
     except OSError:
         # Already closed by its worker, or never connected: nothing is left to wake.
         return
