@@ -35,6 +35,7 @@ _SECURITY = {
     80: "the server wants a login",
     90: "the server knows no external users (LDAP)",
 }
+_LASTING = {60, 61, 62, 63, 64, 65, 80, 90}
 _AFTER_LOGIN = {
     81: "the user lacks the role for this",
     82: "this machine is not on the user's whitelist",
@@ -113,7 +114,7 @@ def login_refused(settings: ConnectionSettings, code: int, *, node: str | None =
     else:
         hint = "connect again"
     who = f"the login of user {settings.user!r}" if settings.user else "the connection"
-    return ConnectError(f"{who} was refused: {reason}", hint=hint, node=node)
+    return ConnectError(f"{who} was refused: {reason}", hint=hint, node=node, is_lasting=code in _LASTING)
 
 
 def tls_failed(settings: ConnectionSettings, said: str, *, node: str | None = None) -> ConnectError:
@@ -154,11 +155,13 @@ def tls_refused(
     elif "ALERT_UNKNOWN_CA" in reason:
         said = "the server does not trust the authority of our client certificate"
         hint = "check tls_certfile"
+    elif isinstance(error, ssl.SSLEOFError):
+        return tls_failed(settings, "the server ended the connection; maybe it speaks no TLS there", node=node)
     elif reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
         said, hint = "the server does not speak TLS there", "is the port right? without TLS: tls=False"
     else:
         return tls_failed(settings, getattr(error, "verify_message", "") or reason or str(error), node=node)
-    return ConnectError(f"TLS with {settings.address} failed: {said}", hint=hint, node=node)
+    return ConnectError(f"TLS with {settings.address} failed: {said}", hint=hint, node=node, is_lasting=True)
 
 
 def _credential_source(settings: ConnectionSettings) -> str:

@@ -247,7 +247,9 @@ def _is_passing(error: BaseException) -> bool:
     """Whether asking again, maybe elsewhere, can help."""
     if isinstance(error, ServerError):
         return error.code in _PASSING
-    return not isinstance(error, AerospikeMagicError) or isinstance(error, ConnectError | ScanTimeout)
+    if isinstance(error, ConnectError):
+        return not error.is_lasting
+    return not isinstance(error, AerospikeMagicError) or isinstance(error, ScanTimeout)
 
 
 def _shut_down(connected: socket.socket) -> None:
