@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import socket
 import ssl
-from typing import Any
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import aerospike
 from aerospike import exception as client_errors
@@ -15,8 +17,13 @@ from aerospike import exception as client_errors
 from aerospike_magic.connection.refusals import translate, unreachable
 from aerospike_magic.connection.settings import ConnectionSettings
 from aerospike_magic.connection.sockets import SocketOpener, seed_tls_name
-from aerospike_magic.errors import AerospikeMagicError, ConnectError
+from aerospike_magic.errors import AerospikeMagicError, ConnectError, ServerError
+from aerospike_magic.wire.result import ResultCode
 
+T = TypeVar("T")
+
+_RELOGIN_S = 3.0
+_RELOGIN_POLL_S = 0.1
 _AUTH = {
     "internal": aerospike.AUTH_INTERNAL,
     "external": aerospike.AUTH_EXTERNAL,
@@ -75,6 +82,22 @@ def open_client(settings: ConnectionSettings) -> aerospike.Client:
     except client_errors.AerospikeError as error:
         raise _explain(error, settings) from error
     return client
+
+
+def with_session(call: Callable[[], T]) -> T:
+    """Make a call of the official client; if its session has expired, again until it has a new one.
+
+    A new connection that is refused for its token makes the client log in when it next looks after the cluster, which
+    is every second; the call itself it gives up.
+    """
+    deadline = time.monotonic() + _RELOGIN_S
+    while True:
+        try:
+            return call()
+        except (client_errors.AerospikeError, ServerError) as error:
+            if getattr(error, "code", None) != ResultCode.EXPIRED_SESSION or time.monotonic() > deadline:
+                raise
+        time.sleep(_RELOGIN_POLL_S)
 
 
 def _explain(error: Exception, settings: ConnectionSettings) -> AerospikeMagicError:

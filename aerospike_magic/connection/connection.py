@@ -14,7 +14,7 @@ import aerospike
 
 from aerospike_magic.connection import catalog
 from aerospike_magic.connection.catalog import IndexInfo, NamespaceInfo, SetInfo
-from aerospike_magic.connection.client import open_client
+from aerospike_magic.connection.client import open_client, with_session
 from aerospike_magic.connection.cluster import Node, PartitionMap, build_partition_map, parse_peer_tls_names
 from aerospike_magic.connection.names import no_such_set, split_name
 from aerospike_magic.connection.records import batch_keys, read_batch
@@ -346,7 +346,7 @@ class Connection:
         """
         wanted = batch_keys(namespace, set_name, keys, digests)
         with translated(self._settings, f"read {len(wanted)} keys of {namespace}.{set_name}"):
-            return read_batch(self.client, wanted, bins)
+            return with_session(lambda: read_batch(self.client, wanted, bins))
 
     def _sample(self, namespace: str, set_name: str, sample_records: int) -> SetSchema:
         objects = next((s.objects for s in self.sets(namespace) if s.name == set_name), None)
@@ -367,7 +367,8 @@ class Connection:
     def _info_one(self, command: str, name: str, timeout_s: float | None = None) -> str:
         policy = {} if timeout_s is None else {"timeout": int(timeout_s * 1000)}
         with translated(self._settings, f"ask {command!r}", node=name):
-            return checked_answer(command, self.client.info_single_node(command, name, policy), name)
+            answer = with_session(lambda: self.client.info_single_node(command, name, policy))
+            return checked_answer(command, answer, name)
 
     def _info_all(self, command: str, timeout_s: float | None = None) -> dict[str, str]:
         """Ask all nodes; one that does not answer is left out, unless none does."""

@@ -17,8 +17,7 @@ from aerospike_magic.connection.cluster import Node
 from aerospike_magic.connection.hosts import Host
 from aerospike_magic.connection.refusals import login_refused, tls_failed, tls_refused
 from aerospike_magic.connection.settings import ConnectionSettings
-from aerospike_magic.errors import AerospikeMagicError, ConnectError, WireError
-from aerospike_magic.wire.info import encode_info_request
+from aerospike_magic.errors import ConnectError, WireError
 from aerospike_magic.wire.login import (
     LoginResponse,
     decode_login_response,
@@ -34,6 +33,7 @@ from aerospike_magic.wire.result import ResultCode
 _MAX_ANSWER = 1 << 20
 # The C client gives a token up this long before it expires (as_admin.c), so that none expires on its way.
 _EXPIRY_MARGIN_S = 60.0
+_REFUSAL_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,28 +59,38 @@ class SocketOpener:
     def open(self, node: Node, timeout_s: float | None = None) -> socket.socket:
         """Open a socket to a node; see `Connection.open_socket`."""
         raw = self._connect(node)
+        secured = raw
         try:
             secured = self._encrypt(raw, node)
             if self._settings.auth != "none":
                 self._log_in(secured, node)
             secured.settimeout(self._settings.timeout_s if timeout_s is None else timeout_s)
             return secured
-        except AerospikeMagicError:
-            raw.close()
-            raise
-        except ssl.SSLError as error:
-            # With TLS 1.3 a server refuses our certificate, or its absence, after the handshake.
-            raw.close()
-            raise tls_refused(self._settings, error, _tls_name(node), node=str(node)) from error
         except OSError as error:
-            raw.close()
-            raise ConnectError(f"the login failed: {_words(error)}", node=str(node)) from error
+            failure = self._failed_login(secured, node, error)
+            secured.close()
+            raise failure from error
         except BaseException:
-            raw.close()
+            secured.close()
             raise
 
+    def _failed_login(self, secured: socket.socket, node: Node, error: OSError) -> ConnectError:
+        if isinstance(secured, ssl.SSLSocket):
+            # With TLS 1.3 a server refuses our certificate, or its absence, after the handshake; what it said may
+            # still be there to read when we already failed to write.
+            try:
+                secured.settimeout(_REFUSAL_S)
+                secured.recv(1)
+            except ssl.SSLError as refusal:
+                error = refusal
+            except OSError:
+                pass
+        if isinstance(error, ssl.SSLError):
+            return tls_refused(self._settings, error, _tls_name(node), node=str(node))
+        return ConnectError(f"the login failed: {_words(error)}", node=str(node))
+
     def check_tls(self, host: Host) -> None:
-        """Shake hands with a seed and ask it something, to find out why the official client could not.
+        """Shake hands with a seed, to find out why the official client could not.
 
         Raises:
             ConnectError: it cannot be reached, or TLS failed.
@@ -89,7 +99,8 @@ class SocketOpener:
         with self._connect(node) as raw:
             try:
                 with self._encrypt(raw, node) as secured:
-                    secured.sendall(encode_info_request(["node"]))
+                    # With TLS 1.3 a refusal comes after the handshake. To write would be to race with it.
+                    secured.settimeout(_REFUSAL_S)
                     secured.recv(1)
             except ssl.SSLError as error:
                 raise tls_refused(self._settings, error, _tls_name(node), node=str(node)) from error

@@ -2,7 +2,7 @@
 
 A LOGIN proves the password and returns a token, with which further connections AUTHENTICATE until it expires. A
 connection that is in stays in, as the token is only looked at when it is presented. A node's tokens are its own, and
-gone when it stops.
+gone when it stops: a token that it does not know is told to be expired, so that the client logs in again.
 
 Sources: Aerospike C client, as_admin.c and as_node.c; Aerospike server, as/src/base/thr_tsvc.c and thr_info.c (where
 a connection is checked) and as/include/base/proto.h (the result codes).
@@ -77,10 +77,13 @@ class Security:
             name: whose it is said to be; "" for a login by certificate, which does not say.
 
         Raises:
-            Denied: it is nobody's (CREDENTIAL), expired (EXPIRED_SESSION), or its user is gone (USER).
+            Denied: it is expired or not known any more (EXPIRED_SESSION), another user's (CREDENTIAL), or its user is
+                gone (USER).
         """
         session = self._sessions.get(token)
-        if session is None or name not in ("", session.user.name):
+        if session is None:
+            raise Denied(ResultCode.EXPIRED_SESSION)
+        if name not in ("", session.user.name):
             raise Denied(ResultCode.CREDENTIAL)
         if session.user.is_dropped:
             raise Denied(ResultCode.USER)

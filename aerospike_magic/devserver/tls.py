@@ -90,7 +90,9 @@ def _server_context(certfile: str, keyfile: str) -> ssl.SSLContext:
 
 def _unusable(path: str, error: OSError, wanted: str) -> DevServerError:
     said = getattr(error, "reason", None) or error.strerror or "not PEM"
-    return DevServerError(f"cannot use {path} for TLS: {str(said).lower()}", hint=f"give PEM files of {wanted}")
+    return DevServerError(
+        f"cannot use {path} for TLS: {str(said).lower().replace('_', ' ')}", hint=f"give PEM files of {wanted}"
+    )
 
 
 def _name_in(certfile: str, keyfile: str) -> str:
