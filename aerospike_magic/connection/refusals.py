@@ -103,9 +103,11 @@ def unreachable(settings: ConnectionSettings, tried: Sequence[tuple[str, str]], 
 def login_refused(settings: ConnectionSettings, code: int, *, node: str | None = None) -> ConnectError:
     """Return the error for a login that the server refused with a result code."""
     reason = _SECURITY.get(code, f"code {code}")
+    if code == 80 and settings.user:
+        reason = "the server does not know it any more"
     if code in (60, 62, 63, 64, 65):
         hint = f"check user and password ({_credential_source(settings)}), and auth={settings.auth!r}"
-    elif code == 80:
+    elif code == 80 and not settings.user:
         hint = "give user=… and password=…, or AEROSPIKE_USER and AEROSPIKE_PASSWORD"
     elif code == 90:
         hint = "try auth='internal'"

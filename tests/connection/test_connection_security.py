@@ -292,6 +292,20 @@ def test_an_expired_token_that_cannot_be_renewed_ends_the_scan_at_once(
         with_session(lambda: root.admin_drop_user("temp"))
 
 
+def test_a_user_who_is_dropped_is_told_in_one_line(entered: Callable[..., Connection]) -> None:
+    root = entered().client
+    root.admin_create_user("gone", PASSWORD, ["read"])
+    connection = entered(user="gone")
+    scan(connection)
+    root.admin_drop_user("gone")
+    for ask in (lambda: connection.sets("test"), lambda: scan(connection)):
+        with pytest.raises(
+            ConnectError, match="user 'gone' was refused: (there is no such user|.* not know it any more)"
+        ) as caught:
+            ask()
+        is_one_line(caught.value)
+
+
 def test_a_user_who_may_not_read_is_told_in_one_line(entered: Callable[..., Connection]) -> None:
     connection = entered(user="writer")
     with pytest.raises(ServerError, match="role") as caught:
