@@ -70,7 +70,7 @@ def load_users(
     for account in accounts:
         password = environ.get(account.variable) or environ.get(PASSWORD_VARIABLE)
         if not password and prompt is not None:
-            password = prompt(f"Password of {account.name}: ")
+            password = _ask(prompt, account)
         if not password:
             raise DevServerError(
                 f"user {account.name!r} has no password", hint=f"set {account.variable}, or {PASSWORD_VARIABLE} for all"
@@ -84,6 +84,14 @@ def load_users(
     for name in (PASSWORD_VARIABLE, *(account.variable for account in accounts)):
         environ.pop(name, None)
     return users
+
+
+def _ask(prompt: Callable[[str], str], account: Account) -> str:
+    try:
+        return prompt(f"Password of {account.name}: ")
+    except (EOFError, KeyboardInterrupt):
+        print(file=sys.stderr)  # behind the prompt
+        return ""
 
 
 def account_environment(users: Mapping[str, tuple[str, str]]) -> tuple[list[str], dict[str, str]]:

@@ -78,9 +78,10 @@ class CommandRunner:
             OSError: the answer could not be sent.
         """
         message, _ = decode_message(body)
+        is_batch = message.field(FieldType.BATCH) is not None or message.field(FieldType.BATCH_WITH_SET) is not None
         if self._guard is not None and (code := self._guard.check()):
-            self._refuse(code)
-        elif message.field(FieldType.BATCH) is not None or message.field(FieldType.BATCH_WITH_SET) is not None:
+            self._refuse(code, last=is_batch)
+        elif is_batch:
             self._run_batch(message)
         elif message.field(FieldType.DIGEST) is not None or message.field(FieldType.KEY) is not None:
             self._run_record(message)
