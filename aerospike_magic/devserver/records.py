@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from aerospike_magic.devserver.cdt.operate import modify_bin, read_bin
 from aerospike_magic.devserver.cdt.results import CdtError, UnsupportedCall
+from aerospike_magic.devserver.cdt.settle import settle
 from aerospike_magic.devserver.store import Bin, Namespace, Record, encode_op, now_ms, now_s
 from aerospike_magic.wire.message import Info1, Info2, Info3, Op, OpType, ResultCode
 from aerospike_magic.wire.particle_type import ParticleType
@@ -39,6 +40,7 @@ _F64 = struct.Struct(">d")
 WRITES = frozenset(
     (OpType.WRITE, OpType.INCR, OpType.APPEND, OpType.PREPEND, OpType.TOUCH, OpType.DELETE_ALL, OpType.CDT_MODIFY)
 )
+_WRITABLE = frozenset(ParticleType) - {ParticleType.NULL}
 _READS = (OpType.READ, OpType.CDT_READ)
 
 
@@ -281,7 +283,18 @@ def _particle(op: Op) -> Bin:
         if len(data) not in (1, 2, 4, 8):
             raise Refused(ResultCode.PARAMETER)
         return kind, _I64.pack(int.from_bytes(data, "big", signed=len(data) == 8))
-    if (kind == ParticleType.DOUBLE and len(data) != 8) or (kind == ParticleType.BOOL and len(data) != 1):
+    if kind in (ParticleType.STRING, ParticleType.BLOB):
+        return kind, data
+    if kind in (ParticleType.LIST, ParticleType.MAP):
+        try:
+            return kind, settle(kind, data)
+        except CdtError as error:
+            raise Refused(error.code) from None
+    if (
+        kind not in _WRITABLE
+        or (kind == ParticleType.DOUBLE and len(data) != 8)
+        or (kind == ParticleType.BOOL and data not in (b"\0", b"\1"))
+    ):
         raise Refused(ResultCode.PARAMETER)
     return kind, data
 
