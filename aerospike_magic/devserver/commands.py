@@ -141,7 +141,12 @@ class CommandRunner:
         if field is not None and message.field(FieldType.FILTER_EXPRESSION) is None:
             plain = find_plain_batch(field)
         namespace = self._node.namespaces.get(plain.namespace) if plain is not None else None
-        if plain is not None and namespace is not None and self._node.membership.is_whole:
+        if (
+            plain is not None
+            and namespace is not None
+            and plain.largest_row <= namespace.max_record_size
+            and self._node.membership.is_whole
+        ):
             answers, left = put_plain_batch(namespace, plain)
             self._node.counters.writes += plain.n_rows - len(left)
             self._answer_rows(left, None, answers)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from aerospike_magic.devserver import configuration
 from aerospike_magic.devserver.directory import N_PARTITIONS
-from aerospike_magic.devserver.membership import REPLICATION_FACTOR
 from aerospike_magic.devserver.node import BUILD, Node
+from aerospike_magic.devserver.settings import get_config, namespace_configuration, set_config
 from aerospike_magic.devserver.shares import count_namespace, count_sets, held_partitions
 from aerospike_magic.devserver.sindex import KINDS, TYPES, SecondaryIndex
 from aerospike_magic.devserver.store import EPOCH_S, Namespace, SetState, now_ms, now_s
@@ -162,7 +162,7 @@ def _namespaces(node: Node, _: str) -> str:
 def _namespace_info(node: Node, parameters: str) -> str:
     namespace = node.namespaces.get(parameters)
     if namespace is None:
-        return "ERROR:20:unknown namespace"
+        return "type=unknown"
     cluster = node.membership
     masters, replicas = count_namespace(node, namespace)
     used = sum(n_bytes for _, n_bytes in count_sets(node, namespace))
@@ -185,14 +185,9 @@ def _namespace_info(node: Node, parameters: str) -> str:
             "data_used_pct": 100 * used // size,
             "data_avail_pct": 100 - 100 * used // size,
             "pi_query_long_basic_complete": node.queries.completed,
-            **_namespace_configuration(node),
+            **namespace_configuration(node, namespace),
         }
     )
-
-
-def _namespace_configuration(node: Node) -> dict[str, Any]:
-    factor = min(REPLICATION_FACTOR, len(node.membership.names))
-    return {**configuration.NAMESPACE, "replication-factor": factor}
 
 
 def _sets(node: Node, parameters: str) -> str:
@@ -207,13 +202,14 @@ def _sets(node: Node, parameters: str) -> str:
         for state, (objects, n_bytes) in zip(namespace.sets[1 : len(counts)], counts[1:], strict=True):
             if set_name and state.name != set_name:
                 continue
-            answers.append(_describe_set(node, namespace, state, objects, n_bytes))
+            answer = _describe_set(node, namespace, state, objects, n_bytes)
+            answers.append(answer if set_name else f"ns={namespace.name}:set={state.name}:{answer}")
     return ";".join(answers) + (";" if answers else "")
 
 
 def _describe_set(node: Node, namespace: Namespace, state: SetState, objects: int, n_bytes: int) -> str:
     return (
-        f"ns={namespace.name}:set={state.name}:objects={objects}:tombstones=0"
+        f"objects={objects}:tombstones=0"
         f":data_used_bytes={n_bytes}:truncate_lut={state.truncated_ms}"
         f":sindexes={node.indexes[namespace.name].count(state.name)}:index_populating=false:truncating=false"
         ":default-read-touch-ttl-pct=0:default-ttl=0:disable-eviction=false:enable-index=false"
@@ -248,14 +244,6 @@ def _truncate_time(wanted: dict[str, str]) -> int | None:
     if before_ms > now_ms():
         raise InfoError(4, "lut in the future")
     return before_ms
-
-
-def _get_config(node: Node, parameters: str) -> str:
-    wanted = parse_info_pairs(parameters)
-    if wanted.get("context") == "namespace":
-        _namespace(node, wanted)
-        return configuration.pairs(_namespace_configuration(node))
-    return configuration.pairs({"cluster-name": node.cluster_name, "service.port": node.port, **configuration.SERVICE})
 
 
 # -- secondary indexes --
@@ -376,7 +364,7 @@ _HANDLERS: dict[str, Handler] = {
     "cluster-stable": lambda node, _: node.membership.cluster_key,
     "edition": _fixed(EDITION),
     "features": _fixed(FEATURES),
-    "get-config": _get_config,
+    "get-config": get_config,
     "health-outliers": _fixed(""),
     "health-stats": _fixed(""),
     "latencies": _fixed(""),
@@ -406,6 +394,7 @@ _HANDLERS: dict[str, Handler] = {
     "services": _services,
     "services-alumni": _services,
     "sets": _sets,
+    "set-config": set_config,
     "sindex": _sindex,
     "sindex-create": _sindex_create,
     "sindex-delete": _sindex_delete,

@@ -36,6 +36,7 @@ class PlainBatch:
         set_name: the set's name.
         head: both fields as the rows have them.
         n_rows: how many rows.
+        largest_row: bytes of the largest; its record is counted with less.
         data: the batch field.
     """
 
@@ -43,6 +44,7 @@ class PlainBatch:
     set_name: str
     head: npt.NDArray[np.uint8]
     n_rows: int
+    largest_row: int
     data: npt.NDArray[np.uint8]
 
 
@@ -67,17 +69,20 @@ def find_plain_batch(field: bytes) -> PlainBatch | None:
     place = _COUNT.size
     if n_rows * ROW_HEAD > len(field):
         return None
+    largest = 0
     for _ in range(n_rows):
-        place = plain_row_end(data, place, head, len(head))
-        if place < 0:
+        end = plain_row_end(data, place, head, len(head))
+        if end < 0:
             return None
+        largest = max(largest, end - place)
+        place = end
     if place != len(field):
         return None
     data = _settle(data, n_rows, len(head))
     if data is None:
         return None
     try:
-        return PlainBatch(names[0].decode(), names[1].decode(), head, n_rows, data)
+        return PlainBatch(names[0].decode(), names[1].decode(), head, n_rows, largest, data)
     except UnicodeDecodeError:
         return None
 

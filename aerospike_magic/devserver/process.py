@@ -26,6 +26,7 @@ class DevServer:
         port: port to listen on, 0 for a free one.
         host: address to listen on.
         nodes: how many nodes the cluster has.
+        max_record_size: bytes of the largest record, 64 to 8 MiB; None for a server's default, 1 MiB.
         timeout_s: how long loading and starting may take.
 
     Attributes:
@@ -52,6 +53,7 @@ class DevServer:
         port: int = 0,
         host: str = "127.0.0.1",
         nodes: int = 1,
+        max_record_size: int | None = None,
         timeout_s: float = 120.0,
     ) -> None:
         self.host = host
@@ -66,6 +68,8 @@ class DevServer:
             self._arguments += ["--namespace", name]
         if nodes != 1:
             self._arguments += ["--nodes", str(nodes)]
+        if max_record_size is not None:
+            self._arguments += ["--max-record-size", str(max_record_size)]
         if demo:
             self._arguments.append("--demo")
         if synthetic:

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from aerospike_magic.devserver.cdt.operate import modify_bin, read_bin
 from aerospike_magic.devserver.cdt.results import CdtError, UnsupportedCall
 from aerospike_magic.devserver.cdt.settle import settle
+from aerospike_magic.devserver.record_size import is_too_big
 from aerospike_magic.devserver.store import Bin, Namespace, Record, encode_op, now_ms, now_s
 from aerospike_magic.wire.message import Info1, Info2, Info3, Op, OpType, ResultCode
 from aerospike_magic.wire.particle_type import ParticleType
 
 log = logging.getLogger(__name__)
 
-MAX_RECORD_SIZE = 1 << 20
 MAX_BIN_NAME = 15
 TTL_NEVER = 0xFFFFFFFF
 TTL_KEEP = 0xFFFFFFFE
@@ -179,7 +179,7 @@ def _write(namespace: Namespace, command: Command, record: Record | None) -> Ans
         key,
         bins,
     )
-    if sum(len(data) + len(name) + 8 for name, (_, data) in bins.items()) > MAX_RECORD_SIZE:
+    if is_too_big(namespace.max_record_size, written.set_name, key, written.void_time, bins):
         raise Refused(ResultCode.RECORD_TOO_BIG)
     namespace.put(written)
     return Answer(0, generation, written.void_time, b"".join(answered), len(answered))
