@@ -11,9 +11,11 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from aerospike_magic.devserver.bits import modify_bits, read_bits
 from aerospike_magic.devserver.cdt.operate import modify_bin, read_bin
 from aerospike_magic.devserver.cdt.results import CdtError, UnsupportedCall
 from aerospike_magic.devserver.cdt.settle import settle
+from aerospike_magic.devserver.hll import check_sketch, modify_hll, read_hll
 from aerospike_magic.devserver.record_size import is_too_big
 from aerospike_magic.devserver.store import Bin, Namespace, Record, encode_op, now_ms, now_s
 from aerospike_magic.wire.message import Info1, Info2, Info3, Op, OpType, ResultCode
@@ -38,10 +40,20 @@ _NULL: Bin = (0, b"")
 _I64 = struct.Struct(">q")
 _F64 = struct.Struct(">d")
 WRITES = frozenset(
-    (OpType.WRITE, OpType.INCR, OpType.APPEND, OpType.PREPEND, OpType.TOUCH, OpType.DELETE_ALL, OpType.CDT_MODIFY)
+    (
+        OpType.WRITE,
+        OpType.INCR,
+        OpType.APPEND,
+        OpType.PREPEND,
+        OpType.TOUCH,
+        OpType.DELETE_ALL,
+        OpType.CDT_MODIFY,
+        OpType.BITS_MODIFY,
+        OpType.HLL_MODIFY,
+    )
 )
 _WRITABLE = frozenset(ParticleType) - {ParticleType.NULL}
-_READS = (OpType.READ, OpType.CDT_READ)
+_READS = (OpType.READ, OpType.CDT_READ, OpType.BITS_READ, OpType.HLL_READ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +149,9 @@ def _answer_read(command: Command, record: Record, op: Op, ops: list[bytes]) -> 
 def _read_value(op: Op, particle: Bin) -> Bin:
     if op.type == OpType.READ:
         return particle
+    _check_call(op)
     try:
-        return read_bin(particle, bytes(op.data)) or _NULL
+        return _READERS[op.type](particle, bytes(op.data)) or _NULL
     except CdtError as error:
         raise Refused(error.code) from None
     except UnsupportedCall:
@@ -241,8 +254,8 @@ def _apply(command: Command, bins: dict[bytes, Bin], op: Op, answered: list[byte
         elif respond_all:
             answered.append(encode_op(OpType.READ, name, 0, b""))
         return
-    if op.type in (OpType.CDT_READ, OpType.CDT_MODIFY):
-        _apply_cdt(respond_all, bins, op, answered)
+    if op.type in _READERS or op.type in _MODIFIERS:
+        _apply_call(respond_all, bins, op, answered)
         return
     if op.type == OpType.DELETE_ALL:
         bins.clear()
@@ -257,15 +270,40 @@ def _apply(command: Command, bins: dict[bytes, Bin], op: Op, answered: list[byte
         answered.append(encode_op(op.type, name, 0, b""))
 
 
-def _apply_cdt(respond_all: bool, bins: dict[bytes, Bin], op: Op, answered: list[bytes]) -> None:
+def _modify_bits(particle: Bin | None, request: bytes) -> tuple[Bin | None, Bin | None]:
+    return modify_bits(particle, request), None
+
+
+_READERS: dict[int, Callable[[Bin, bytes], Bin | None]] = {
+    OpType.CDT_READ: read_bin,
+    OpType.BITS_READ: read_bits,
+    OpType.HLL_READ: read_hll,
+}
+"""Operations that are calls with parameters: what they read."""
+
+_MODIFIERS: dict[int, Callable[[Bin | None, bytes], tuple[Bin | None, Bin | None]]] = {
+    OpType.CDT_MODIFY: modify_bin,
+    OpType.BITS_MODIFY: _modify_bits,
+    OpType.HLL_MODIFY: modify_hll,
+}
+"""What they leave, and answer."""
+
+
+def _check_call(op: Op) -> None:
+    if op.type in (OpType.BITS_READ, OpType.BITS_MODIFY) and op.particle_type != ParticleType.BLOB:
+        raise Refused(ResultCode.INCOMPATIBLE_TYPE)
+
+
+def _apply_call(respond_all: bool, bins: dict[bytes, Bin], op: Op, answered: list[bytes]) -> None:
     name = op.name.encode()
     found = bins.get(name)
-    if op.type == OpType.CDT_READ:
+    if op.type in _READERS:
         if found is not None or respond_all:
             answered.append(encode_op(op.type, name, *(_read_value(op, found) if found is not None else _NULL)))
         return
+    _check_call(op)
     try:
-        changed, result = modify_bin(found, bytes(op.data))
+        changed, result = _MODIFIERS[op.type](found, bytes(op.data))
     except CdtError as error:
         raise Refused(error.code) from None
     except UnsupportedCall:
@@ -285,8 +323,11 @@ def _particle(op: Op) -> Bin:
         return kind, _I64.pack(int.from_bytes(data, "big", signed=len(data) == 8))
     if kind in (ParticleType.STRING, ParticleType.BLOB):
         return kind, data
-    if kind in (ParticleType.LIST, ParticleType.MAP):
+    if kind in (ParticleType.LIST, ParticleType.MAP, ParticleType.HLL):
         try:
+            if kind == ParticleType.HLL:
+                check_sketch(data)
+                return kind, data
             return kind, settle(kind, data)
         except CdtError as error:
             raise Refused(error.code) from None
