@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aerospike_magic.devserver.bits import modify_bits, read_bits
 from aerospike_magic.devserver.cdt.operate import modify_bin, read_bin
 from aerospike_magic.devserver.cdt.results import CdtError, UnsupportedCall
 from aerospike_magic.devserver.cdt.settle import settle
+from aerospike_magic.devserver.expression_operations import read_expression, write_expression
 from aerospike_magic.devserver.hll import check_sketch, modify_hll, read_hll
 from aerospike_magic.devserver.record_size import is_too_big
 from aerospike_magic.devserver.store import Bin, Namespace, Record, encode_op, now_ms, now_s
@@ -50,10 +51,11 @@ WRITES = frozenset(
         OpType.CDT_MODIFY,
         OpType.BITS_MODIFY,
         OpType.HLL_MODIFY,
+        OpType.EXP_MODIFY,
     )
 )
 _WRITABLE = frozenset(ParticleType) - {ParticleType.NULL}
-_READS = (OpType.READ, OpType.CDT_READ, OpType.BITS_READ, OpType.HLL_READ)
+_READS = (OpType.READ, OpType.CDT_READ, OpType.BITS_READ, OpType.HLL_READ, OpType.EXP_READ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,10 @@ def _answer_read(command: Command, record: Record, op: Op, ops: list[bytes]) -> 
         raise _unsupported(op)
     name = op.name.encode()
     found = record.bins.get(name)
-    value = _read_value(op, found) if found is not None else _NULL
+    if op.type == OpType.EXP_READ:
+        value = _evaluate(op, record)
+    else:
+        value = _read_value(op, found) if found is not None else _NULL
     if value is not _NULL or command.info2 & _RESPOND_ALL:
         ops.append(encode_op(op.type, name, *value))
 
@@ -175,7 +180,10 @@ def _write(namespace: Namespace, command: Command, record: Record | None) -> Ans
     bins: dict[bytes, Bin] = {} if record is None or replaces else dict(record.bins)
     answered: list[bytes] = []
     for op in command.ops:
-        _apply(command, bins, op, answered)
+        if op.type in (OpType.EXP_READ, OpType.EXP_MODIFY):
+            _apply_expression(command, record, bins, op, answered)
+        else:
+            _apply(command, bins, op, answered)
     if not bins:
         if record is None:
             raise Refused(ResultCode.NOT_FOUND)
@@ -213,7 +221,7 @@ def _check_write(command: Command, record: Record | None) -> None:
                 raise Refused(ResultCode.PARAMETER)
         elif op.type not in WRITES:
             raise _unsupported(op)
-        elif replaces and (op.type != OpType.WRITE or op.particle_type == 0):
+        elif replaces and op.type != OpType.EXP_MODIFY and (op.type != OpType.WRITE or op.particle_type == 0):
             raise Refused(ResultCode.PARAMETER)
     if record is None:
         if must_exist:
@@ -287,6 +295,40 @@ _MODIFIERS: dict[int, Callable[[Bin | None, bytes], tuple[Bin | None, Bin | None
     OpType.HLL_MODIFY: modify_hll,
 }
 """What they leave, and answer."""
+
+
+def _evaluate(op: Op, record: Record) -> Bin:
+    try:
+        return read_expression(record, bytes(op.data)) or _NULL
+    except CdtError as error:
+        raise Refused(error.code) from None
+    except UnsupportedCall:
+        raise _unsupported(op) from None
+
+
+def _apply_expression(
+    command: Command, record: Record | None, bins: dict[bytes, Bin], op: Op, answered: list[bytes]
+) -> None:
+    name = op.name.encode()
+    if record is None:
+        seen = Record(command.digest, command.set_name, 0, 0, 0, command.key, bins)
+    else:
+        seen = replace(record, bins=bins)
+    if op.type == OpType.EXP_READ:
+        answered.append(encode_op(op.type, name, *_evaluate(op, seen)))
+        return
+    try:
+        changed = write_expression(bins.get(name), seen, bytes(op.data))
+    except CdtError as error:
+        raise Refused(error.code) from None
+    except UnsupportedCall:
+        raise _unsupported(op) from None
+    if changed is None:
+        bins.pop(name, None)
+    else:
+        bins[name] = changed
+    if command.info2 & _RESPOND_ALL:
+        answered.append(encode_op(op.type, name, *_NULL))
 
 
 def _check_call(op: Op) -> None:

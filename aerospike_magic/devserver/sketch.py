@@ -146,11 +146,12 @@ def similarity(sketches: Sequence[Sketch]) -> float:
     common = _common(sketches)
     if not common.minhash_bits:
         both, every = float(_plain_intersection_count(sketches)), float(union(sketches).estimate())
-        return both / every if every else math.nan if not both else math.inf
+        # Nothing by nothing: the processor gives the NaN with a sign.
+        return both / every if every else -math.nan if not both else math.inf
     filled = [_has_data(sketch) for sketch in sketches]
     if not all(filled):
         return 0.0 if any(filled) else math.nan
-    n_union = np.count_nonzero(union(sketches).registers)
+    n_union = int(np.count_nonzero(union(sketches).registers))
     shared = _folded(sketches[0].registers, common.index_bits).max(axis=0)
     for sketch in sketches[1:]:
         for registers in _folded(sketch.registers, common.index_bits):
@@ -158,7 +159,7 @@ def similarity(sketches: Sequence[Sketch]) -> float:
     by_chance = 0.0
     if len(sketches) == 2:
         by_chance = _collisions(common, sketches[0].estimate(), sketches[1].estimate())
-    return max(0.0, (np.count_nonzero(shared) - by_chance) / float(n_union))
+    return max(0.0, (int(np.count_nonzero(shared)) - by_chance) / float(n_union))
 
 
 def _common(sketches: Sequence[Sketch]) -> Sketch:
