@@ -13,9 +13,10 @@ from aerospike_magic.devserver.evaluate import Expression
 from aerospike_magic.devserver.faults import Faults
 from aerospike_magic.devserver.instructions import ExpressionError
 from aerospike_magic.devserver.node import Node
+from aerospike_magic.devserver.operations import Refused
 from aerospike_magic.devserver.plain_batch import find_plain_batch, put_plain_batch
 from aerospike_magic.devserver.query import QueryRunner
-from aerospike_magic.devserver.records import Answer, Command, Filter, Refused, run_command
+from aerospike_magic.devserver.records import Answer, Command, Filter, run_command
 from aerospike_magic.devserver.store import partition_of
 from aerospike_magic.errors import WireError
 from aerospike_magic.wire.batch import BatchRow, decode_batch_request, encode_batch_last

@@ -78,11 +78,11 @@ def find_plain_batch(field: bytes) -> PlainBatch | None:
         place = end
     if place != len(field):
         return None
-    data = _settle(data, n_rows, len(head))
-    if data is None:
+    settled = _settle(data, n_rows, len(head))
+    if settled is None:
         return None
     try:
-        return PlainBatch(names[0].decode(), names[1].decode(), head, n_rows, largest, data)
+        return PlainBatch(names[0].decode(), names[1].decode(), head, n_rows, largest, settled)
     except UnicodeDecodeError:
         return None
 

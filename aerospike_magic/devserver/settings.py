@@ -45,7 +45,9 @@ def get_config(node: Node, parameters: str) -> str:
     context = wanted.get("context", "service")
     if context == "namespace":
         namespace = _namespace(node, wanted)
-        return namespace if isinstance(namespace, str) else configuration.pairs(namespace_configuration(node, namespace))
+        return (
+            namespace if isinstance(namespace, str) else configuration.pairs(namespace_configuration(node, namespace))
+        )
     if context == "network":
         return configuration.pairs({"service.port": node.port})
     if context not in ("service", "logging", "security", "xdr"):

@@ -4,7 +4,7 @@ Bytes: flags, index bits, min-hash bits (one each), the count last computed (8, 
 registers end to end, each with the place of the lowest set bit of a hash in front and the min-hash behind.
 
 Sources: Aerospike server, as/src/base/particle_hll.c (the `hmh_…` and `hll_…` functions); O. Ertl, New cardinality
-estimation algorithms for HyperLogLog sketches, arXiv 1702.01284; Y. W. Yu and G. M. Weber, HyperMinHash, arXiv 1710.08436.
+estimation algorithms for HyperLogLog sketches, arXiv 1702.01284; Y. W. Yu, G. M. Weber, HyperMinHash, arXiv 1710.08436.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The embedded server itself is under test here, beside the real one that `AEROSPIKE_TEST_HOST` tells; the vector data."""
+"""The embedded server itself is under test here; beside it, to compare, the real one of `AEROSPIKE_TEST_HOST`."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ class RandomCalls:
         n = self.pick([1, 1, 2, 10, 100, 0])
         kinds = [
             lambda: self._between(-5, 300),
-            lambda: "k%d" % self._between(0, 9),
+            lambda: f"k{self._between(0, 9)}",
             lambda: self._random.randbytes(3),
             lambda: 1.5,
             lambda: None,

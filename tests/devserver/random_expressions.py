@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from aerospike_helpers import HyperLogLog, expressions as exp
+from aerospike_helpers import HyperLogLog
+from aerospike_helpers import expressions as exp
 
 from aerospike_magic.devserver.sketch import Sketch
 
@@ -51,7 +52,7 @@ class RandomExpressions:
         if choice < 0.1:
             return exp.Cond(self.truth(depth - 1), make(depth - 1), make(depth - 1))
         if choice < 0.15:
-            return exp.Let(exp.Def("v%d" % depth, self.integer(depth - 1)), make(depth - 1))
+            return exp.Let(exp.Def(f"v{depth}", self.integer(depth - 1)), make(depth - 1))
         return self.pick(forms)()
 
     def integer(self, depth: int) -> Any:

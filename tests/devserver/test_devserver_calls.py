@@ -6,6 +6,7 @@ with a real server: the answer, and what is left.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -244,7 +245,9 @@ def test_random_expressions_like_a_real_server(real_client: Any, client: Any) ->
         compiled = expression.compile()
         steps = [read("r", compiled, chance.pick([0, 0, 16, 8]))]
         if chance.pick([True, True, False]):
-            steps = [write(chance.pick(["i", "n", "s"]), compiled, chance.pick([0, 0, 0, 1, 2, 4, 8, 9, 10, 16, 31, 32]))]
+            steps = [
+                write(chance.pick(["i", "n", "s"]), compiled, chance.pick([0, 0, 0, 1, 2, 4, 8, 9, 10, 16, 31, 32]))
+            ]
         steps += chance.pick([[], [], [read("q", compiled), operations.read("i")]])
         found = []
         for connected in (real_client, client):
@@ -255,7 +258,5 @@ def test_random_expressions_like_a_real_server(real_client: Any, client: Any) ->
 
 
 def _remove(client: Any) -> None:
-    try:
+    with contextlib.suppress(aerospike.exception.RecordNotFound):
         client.remove(KEY)
-    except aerospike.exception.RecordNotFound:
-        pass

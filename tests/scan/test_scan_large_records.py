@@ -74,7 +74,9 @@ def large(server: Any) -> Iterator[Connection]:
     with connect(server.address) as connected:
         connected.client.truncate("test", "large", 0)
         for i in range(N):
-            connected.client.put(("test", "large", i), record(i), policy={"total_timeout": 20_000, "key": aerospike.POLICY_KEY_SEND})
+            connected.client.put(
+                ("test", "large", i), record(i), policy={"total_timeout": 20_000, "key": aerospike.POLICY_KEY_SEND}
+            )
         connected.schema("test.large")
         yield connected
         connected.client.truncate("test", "large", 0)

@@ -6,13 +6,15 @@ once, and nothing is marked as sorted. What else is fine too, but rare, is left 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from aerospike_magic.devserver.kernels.layout import jit, read_i64, read_u32
 
 _MAX_DEPTH = 32
 _OTHER, _INTEGER, _STRING, _LIST, _MAP, _REFUSED = 0, 1, 2, 3, 4, 5
-_STRING_PARTICLE = 3
+_STRING_PARTICLE, _MAP_PARTICLE, _LIST_PARTICLE = 3, 19, 20
 
 
 @jit
@@ -20,7 +22,7 @@ def _read_header(data: np.ndarray, at: int, end: int) -> tuple[int, int, int]:
     """Read what an element starts with: what it is, its value or size, and where its header ends."""
     if at >= end:
         return _REFUSED, 0, at
-    code = np.int64(data[at])
+    code: Any = np.int64(data[at])
     at += 1
     if code < 0x80:
         return _INTEGER, code, at
@@ -47,7 +49,7 @@ def _read_header(data: np.ndarray, at: int, end: int) -> tuple[int, int, int]:
         return _REFUSED, 0, at
     if code == 0xCA or code == 0xCB:
         return _OTHER, 0, at + n_bytes
-    value = np.int64(0)
+    value: Any = np.int64(0)
     if n_bytes == 8:
         value = read_i64(data, at)
     elif n_bytes == 4:
@@ -108,9 +110,8 @@ def is_settled(data: np.ndarray, at: int, end: int, is_map: bool) -> bool:
         kind, size, after = _read_header(data, at, end)
         if kind == _REFUSED or (depth < 0 and kind != (_MAP if is_map else _LIST)):
             return False
-        if kind == _STRING:
-            if size < 1 or after + size > end:
-                return False
+        if kind == _STRING and (size < 1 or after + size > end):
+            return False
         if depth >= 0:
             if in_map[depth] and left[depth] & 1 == 0:
                 if kind == _STRING:
@@ -123,7 +124,7 @@ def is_settled(data: np.ndarray, at: int, end: int, is_map: bool) -> bool:
                 previous[depth] = at
             left[depth] -= 1
         at = after + size if kind == _STRING else after
-        if (kind == _LIST or kind == _MAP) and size > 0:
+        if (kind in (_LIST, _MAP)) and size > 0:
             depth += 1
             if depth == _MAX_DEPTH:
                 return False
@@ -160,10 +161,11 @@ def find_unsettled(data: np.ndarray, at: int, n_rows: int, head_size: int, out: 
         for _ in range(n_ops):
             end = at + 4 + read_u32(data, at)
             kind = data[at + 5]
-            if kind == 19 or kind == 20:
-                if not is_settled(data, at + 8 + np.int64(data[at + 7]), end, kind == 19):
-                    if n < len(out):
-                        out[n] = at
-                    n += 1
+            is_complex = kind in (_MAP_PARTICLE, _LIST_PARTICLE)
+            value_at = at + 8 + np.int64(data[at + 7])
+            if is_complex and not is_settled(data, value_at, end, kind == _MAP_PARTICLE):
+                if n < len(out):
+                    out[n] = at
+                n += 1
             at = end
     return n
