@@ -81,10 +81,10 @@ def _split(command: str) -> tuple[str, str]:
 def _namespace(node: Node, parameters: dict[str, str]) -> Namespace:
     name = parameters.get("ns") or parameters.get("namespace") or parameters.get("id")
     if not name:
-        raise InfoError(4, "missing 'namespace'")
+        raise InfoError(20, "missing 'namespace'")
     namespace = node.namespaces.get(name)
     if namespace is None:
-        raise InfoError(4, "unknown namespace")
+        raise InfoError(20, "namespace not found on node")
     return namespace
 
 
@@ -326,6 +326,8 @@ def _sindex_exists(node: Node, parameters: str) -> str:
 def _query_id(parameters: str) -> int:
     wanted = parse_info_pairs(parameters)
     text = wanted.get("trid") or wanted.get("id") or ""
+    if not text:
+        raise InfoError(4, "missing 'id'")
     try:
         return int(text, 0)
     except ValueError:
@@ -355,24 +357,59 @@ def _fixed(text: str) -> Handler:
     return lambda node, parameters: text
 
 
-_ENTERPRISE = frozenset(("feature-key", "roster", "roster-set", "racks", "masking", "xdr-dc-state"))
+def _cluster_stable(node: Node, parameters: str) -> str:
+    size = parse_info_pairs(parameters).get("size")
+    if size is not None and size != str(node.membership.size):
+        raise InfoError(7, "cluster not specified size")
+    return node.membership.cluster_key
+
+
+def _histogram(node: Node, parameters: str) -> str:
+    _namespace(node, parse_info_pairs(parameters))
+    return ""
+
+
+def _objects(node: Node, _: str) -> str:
+    return str(sum(sum(count_namespace(node, namespace)) for namespace in node.namespaces.values()))
+
+
+_ENTERPRISE = frozenset(
+    (
+        "feature-key",
+        "masking",
+        "quiesce",
+        "quiesce-undo",
+        "rack-ids",
+        "racks",
+        "revive",
+        "roster",
+        "roster-set",
+        "xdr-dc-state",
+    )
+)
 
 _HANDLERS: dict[str, Handler] = {
+    "alumni-clear-std": _peers,
+    "best-practices": _fixed("failed_best_practices=none"),
     "build": _fixed(BUILD),
     "build-os": _fixed("python"),
     "cluster-name": lambda node, _: node.cluster_name,
-    "cluster-stable": lambda node, _: node.membership.cluster_key,
+    "cluster-stable": _cluster_stable,
+    "compatibility-id": lambda node, _: str(configuration.STATISTICS["cluster_max_compatibility_id"]),
     "edition": _fixed(EDITION),
     "features": _fixed(FEATURES),
     "get-config": get_config,
+    "histogram": _histogram,
     "health-outliers": _fixed(""),
     "health-stats": _fixed(""),
     "latencies": _fixed(""),
+    "logs": _fixed("0:stderr"),
     "mesh": _service,
     "name": lambda node, _: node.name,
     "namespace": _namespace_info,
     "namespaces": _namespaces,
     "node": lambda node, _: node.name,
+    "objects": _objects,
     "partition-generation": lambda node, _: str(node.partition_generation),
     "partitions": _fixed(str(N_PARTITIONS)),
     "peers-clear-alt": _no_peers,
@@ -404,6 +441,7 @@ _HANDLERS: dict[str, Handler] = {
     "statistics": _statistics,
     "status": _fixed("ok"),
     "truncate": _truncate,
+    "udf-list": _fixed(""),
     "truncate-namespace": _truncate_namespace,
     "version": _fixed(f"{EDITION} build {BUILD}"),
 }
