@@ -136,7 +136,6 @@ def test_index_statistics(server: Any, client: Any) -> None:
         ("sindex-delete:namespace=test;set=shape;indexname=nothing", "ok"),
         ("sindex-stat:ns=test;indexname=nothing", "ERROR:201:"),
         ("sets/none", "ns_type=unknown"),
-        ("namespace/none", "ERROR:"),
         ("truncate:namespace=none;set=x", "ERROR:"),
         ("query-abort:trid=1", "ERROR:2:"),
         ("query-abort:id=x", "ERROR:4:"),
