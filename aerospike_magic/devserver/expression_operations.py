@@ -11,13 +11,14 @@ from aerospike_magic.devserver.cdt.results import CdtError, UnsupportedCall
 from aerospike_magic.devserver.evaluate import UNKNOWN, evaluate
 from aerospike_magic.devserver.expression import parse_expression
 from aerospike_magic.devserver.expression_pack import PackReader
+from aerospike_magic.devserver.geojson import stored_geojson
 from aerospike_magic.devserver.instructions import PARTICLE_TYPES, Code, ExpressionError, Kind, Node
 from aerospike_magic.devserver.store import Bin, Record
 from aerospike_magic.errors import WireError
 from aerospike_magic.wire.message import ResultCode
 from aerospike_magic.wire.particle import encode_particle
 from aerospike_magic.wire.particle_type import ParticleType
-from aerospike_magic.wire.values import HLL, GeoJSON
+from aerospike_magic.wire.values import HLL
 
 _CREATE_ONLY, _UPDATE_ONLY, _ALLOW_DELETE, _POLICY_NO_FAIL, _EVAL_NO_FAIL = 1, 2, 4, 8, 16
 
@@ -78,6 +79,15 @@ def write_expression(particle: Bin | None, record: Record, request: bytes) -> Bi
     return found
 
 
+def _geojson(value: bytes) -> Any:
+    """The particle of a GeoJSON value, which is a bin's, or a constant's text."""
+    data = value if value[:1] in (b"\0", b"\1") else bytes(3) + value
+    try:
+        return int(ParticleType.GEOJSON), stored_geojson(data)
+    except CdtError:
+        return UNKNOWN
+
+
 def _parse(request: bytes, allowed: int) -> tuple[Node, int]:
     reader = PackReader(request)
     try:
@@ -108,11 +118,8 @@ def _result(node: Node, record: Record) -> Any:
     if node.kind == Kind.STRING:
         return int(ParticleType.STRING), value
     if node.kind == Kind.GEOJSON:
-        try:
-            value = GeoJSON(value.decode())
-        except UnicodeDecodeError:
-            return UNKNOWN
-    elif node.kind == Kind.HLL:
+        return _geojson(value)
+    if node.kind == Kind.HLL:
         value = HLL(value)
     kind, data = encode_particle(value)
     return int(kind), data

@@ -18,6 +18,7 @@ from aerospike_magic.devserver.cdt.operate import modify_bin, read_bin
 from aerospike_magic.devserver.cdt.results import CdtError, UnsupportedCall
 from aerospike_magic.devserver.cdt.settle import settle
 from aerospike_magic.devserver.expression_operations import read_expression, write_expression
+from aerospike_magic.devserver.geojson import stored_geojson
 from aerospike_magic.devserver.hll import check_sketch, modify_hll, read_hll
 from aerospike_magic.devserver.store import Bin, Record, encode_op
 from aerospike_magic.wire.message import Op, OpType, ResultCode
@@ -175,6 +176,9 @@ def stored_particle(op: Op) -> Bin:
     if kind in (ParticleType.LIST, ParticleType.MAP):
         with _refusing(op):
             return kind, settle(kind, data)
+    if kind == ParticleType.GEOJSON:
+        with _refusing(op):
+            return kind, stored_geojson(data)
     if kind == ParticleType.HLL:
         with _refusing(op):
             check_sketch(data)

@@ -5,6 +5,7 @@ With `AEROSPIKE_TEST_HOST=host:port` random ones are compared with a real server
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from random_values import RandomValues
 from raw_client import RawClient
 
-MAP, LIST, HLL, BOOL, INTEGER, DOUBLE = 19, 20, 18, 17, 1, 2
+MAP, LIST, GEOJSON, BOOL, INTEGER, DOUBLE = 19, 20, 23, 17, 1, 2
 
 ROWS = [
     # A map is put in order of its keys: integers, strings, blobs.
@@ -83,6 +84,64 @@ def test_the_fast_path_stores_the_same(ours: RawClient) -> None:
         ours.remove(key)
     assert ours.put_many(rows) == codes
     assert [ours.get(key) for key, *_ in rows] == one_by_one
+
+
+def text(kind: str, coordinates: str) -> bytes:
+    return f'{{"type":"{kind}","coordinates":{coordinates}}}'.encode()
+
+
+POINTS = [
+    ("[1,2]", "1003 6e17ca9fb709"),
+    ("[0,0]", "1000 000000000001"),
+    ("[-122.25,37.75]", None),
+    ("[180,-90]", None),
+]
+BAD_GEOJSON = [
+    b"",
+    b"{}",
+    b"[1,2]",
+    b"no json",
+    b'{"type":"Point"}',
+    text("Point", "[1]"),
+    text("Point", '["1",2]'),
+    text("Point", "[200,2]"),
+    text("LineString", "[[0,0],[0,1]]"),
+    text("Polygon", "[[[0,0],[0,1]]]"),
+    text("Polygon", "[[[0,0],[0,1],[1,1],[0,2]]]"),
+    text("AeroCircle", "[[0,0]]"),
+]
+
+
+@pytest.mark.parametrize(("coordinates", "cell"), POINTS)
+def test_a_point_is_stored_with_its_cell(ours: RawClient, coordinates: str, cell: str | None) -> None:
+    ours.remove(1)
+    assert ours.put(1, GEOJSON, bytes(3) + text("Point", coordinates)) == 0
+    data = ours.get(1)[1]["b"][1]
+    assert data[:3] == b"\0\0\1"
+    assert data[11:] == text("Point", coordinates)
+    if cell is not None:
+        assert data[3:11] == bytes.fromhex(cell)
+
+
+@pytest.mark.parametrize("value", BAD_GEOJSON)
+def test_what_is_no_geojson_is_refused(ours: RawClient, value: bytes) -> None:
+    ours.remove(1)
+    assert ours.put(1, GEOJSON, bytes(3) + value) == 160
+    assert ours.put_many([(1, GEOJSON, bytes(3) + value)]) == [160]
+
+
+def test_points_like_a_real_server(real_server: Any, ours: RawClient) -> None:
+    real = RawClient(real_server.host, real_server.port)
+    chance = random.Random(1)
+    for i in range(500):
+        step = 45 if i % 3 else 0.37
+        place = [step * chance.randrange(round(-185 / step), round(185 / step)) for _ in range(2)]
+        found = []
+        for raw in (real, ours):
+            raw.remove(1)
+            found.append((raw.put(1, GEOJSON, bytes(3) + text("Point", str(place))), raw.get(1)))
+        assert found[0] == found[1], place
+    real.close()
 
 
 @pytest.mark.parametrize("odd", [0.0, 1.0])
