@@ -74,7 +74,8 @@ def find_plain_batch(field: bytes) -> PlainBatch | None:
         end = plain_row_end(data, place, head, len(head))
         if end < 0:
             return None
-        largest = max(largest, end - place)
+        if end - place > largest:
+            largest = end - place
         place = end
     if place != len(field):
         return None
