@@ -16,7 +16,9 @@ from aerospike_magic.devserver.cluster import Cluster, Protection
 from aerospike_magic.devserver.files import Source, load_file
 from aerospike_magic.devserver.flights import load_flights
 from aerospike_magic.devserver.memory import release_unused
+from aerospike_magic.devserver.record_size import DEFAULT_RECORD_SIZE, MAX_RECORD_SIZE, MIN_RECORD_SIZE
 from aerospike_magic.devserver.security import DEFAULT_SESSION_TTL_S
+from aerospike_magic.devserver.settings import read_size
 from aerospike_magic.devserver.stopping import StopOrder
 from aerospike_magic.devserver.synthetic import load_synthetic
 from aerospike_magic.devserver.tls import load_tls
@@ -47,6 +49,14 @@ def _namespace(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,31}", text):
         raise argparse.ArgumentTypeError(f"{text!r} cannot be a namespace: up to 31 letters, digits, - or _")
     return text
+
+
+def _record_size(text: str) -> int:
+    """A size that a namespace can be told, K and M understood."""
+    size = read_size(text)
+    if size is None or not MIN_RECORD_SIZE <= size <= MAX_RECORD_SIZE:
+        raise argparse.ArgumentTypeError(f"{text} is no size from 64 to 8M")
+    return size
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -84,6 +94,13 @@ def build_parser() -> argparse.ArgumentParser:
         default=[],
         metavar="FILE:NS.SET[:KEY]",
         help="load a Parquet, CSV or JSON lines file into a set, column KEY as the user key; may be repeated",
+    )
+    parser.add_argument(
+        "--max-record-size",
+        type=_record_size,
+        default=DEFAULT_RECORD_SIZE,
+        metavar="SIZE",
+        help="the largest record, 64 to 8M bytes (default: 1M)",
     )
     _add_security(parser)
     parser.add_argument("--node-name", default="BB9DE5E4FE00A01", help=argparse.SUPPRESS)
@@ -170,6 +187,8 @@ def run(options: argparse.Namespace) -> int:
     namespaces = list(dict.fromkeys(wanted))
     protection = _protection(options)
     cluster = Cluster(options.host, options.port, namespaces, options.nodes, options.node_name, protection)
+    for namespace in cluster.storage.namespaces.values():
+        namespace.max_record_size = options.max_record_size
     orders = control.Control(cluster)
     if options.control:
         for member in cluster.members:

@@ -13,10 +13,11 @@ from aerospike_magic.devserver.evaluate import Expression
 from aerospike_magic.devserver.faults import Faults
 from aerospike_magic.devserver.instructions import ExpressionError
 from aerospike_magic.devserver.node import Node
+from aerospike_magic.devserver.operations import Refused
 from aerospike_magic.devserver.permissions import Permission
 from aerospike_magic.devserver.plain_batch import find_plain_batch, put_plain_batch
 from aerospike_magic.devserver.query import QueryRunner
-from aerospike_magic.devserver.records import Answer, Command, Filter, Refused, run_command
+from aerospike_magic.devserver.records import Answer, Command, Filter, run_command
 from aerospike_magic.devserver.security import Guard
 from aerospike_magic.devserver.store import partition_of
 from aerospike_magic.errors import WireError
@@ -163,7 +164,13 @@ class CommandRunner:
             plain = find_plain_batch(field)
         namespace = self._node.namespaces.get(plain.namespace) if plain is not None else None
         may_write = self._guard is None or not self._guard.check(Permission.WRITE)
-        if plain is not None and namespace is not None and may_write and self._node.membership.is_whole:
+        if (
+            plain is not None
+            and namespace is not None
+            and may_write
+            and plain.largest_row <= namespace.max_record_size
+            and self._node.membership.is_whole
+        ):
             answers, left = put_plain_batch(namespace, plain)
             self._node.counters.writes += plain.n_rows - len(left)
             self._answer_rows(left, None, answers)

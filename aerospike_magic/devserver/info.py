@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from aerospike_magic.devserver import configuration
 from aerospike_magic.devserver.directory import N_PARTITIONS
-from aerospike_magic.devserver.membership import REPLICATION_FACTOR
 from aerospike_magic.devserver.node import BUILD, Node
 from aerospike_magic.devserver.security import Guard
+from aerospike_magic.devserver.settings import get_config, namespace_configuration, set_config
 from aerospike_magic.devserver.shares import count_namespace, count_sets, held_partitions
 from aerospike_magic.devserver.sindex import KINDS, TYPES, SecondaryIndex
 from aerospike_magic.devserver.store import EPOCH_S, Namespace, SetState, now_ms, now_s
@@ -85,10 +85,10 @@ def _split(command: str) -> tuple[str, str]:
 def _namespace(node: Node, parameters: dict[str, str]) -> Namespace:
     name = parameters.get("ns") or parameters.get("namespace") or parameters.get("id")
     if not name:
-        raise InfoError(4, "missing 'namespace'")
+        raise InfoError(20, "missing 'namespace'")
     namespace = node.namespaces.get(name)
     if namespace is None:
-        raise InfoError(4, "unknown namespace")
+        raise InfoError(20, "namespace not found on node")
     return namespace
 
 
@@ -188,7 +188,7 @@ def _namespaces(node: Node, _: str) -> str:
 def _namespace_info(node: Node, parameters: str) -> str:
     namespace = node.namespaces.get(parameters)
     if namespace is None:
-        return "ERROR:20:unknown namespace"
+        return "type=unknown"
     cluster = node.membership
     masters, replicas = count_namespace(node, namespace)
     used = sum(n_bytes for _, n_bytes in count_sets(node, namespace))
@@ -211,14 +211,9 @@ def _namespace_info(node: Node, parameters: str) -> str:
             "data_used_pct": 100 * used // size,
             "data_avail_pct": 100 - 100 * used // size,
             "pi_query_long_basic_complete": node.queries.completed,
-            **_namespace_configuration(node),
+            **namespace_configuration(node, namespace),
         }
     )
-
-
-def _namespace_configuration(node: Node) -> dict[str, Any]:
-    factor = min(REPLICATION_FACTOR, len(node.membership.names))
-    return {**configuration.NAMESPACE, "replication-factor": factor}
 
 
 def _sets(node: Node, parameters: str) -> str:
@@ -233,13 +228,14 @@ def _sets(node: Node, parameters: str) -> str:
         for state, (objects, n_bytes) in zip(namespace.sets[1 : len(counts)], counts[1:], strict=True):
             if set_name and state.name != set_name:
                 continue
-            answers.append(_describe_set(node, namespace, state, objects, n_bytes))
+            answer = _describe_set(node, namespace, state, objects, n_bytes)
+            answers.append(answer if set_name else f"ns={namespace.name}:set={state.name}:{answer}")
     return ";".join(answers) + (";" if answers else "")
 
 
 def _describe_set(node: Node, namespace: Namespace, state: SetState, objects: int, n_bytes: int) -> str:
     return (
-        f"ns={namespace.name}:set={state.name}:objects={objects}:tombstones=0"
+        f"objects={objects}:tombstones=0"
         f":data_used_bytes={n_bytes}:truncate_lut={state.truncated_ms}"
         f":sindexes={node.indexes[namespace.name].count(state.name)}:index_populating=false:truncating=false"
         ":default-read-touch-ttl-pct=0:default-ttl=0:disable-eviction=false:enable-index=false"
@@ -274,14 +270,6 @@ def _truncate_time(wanted: dict[str, str]) -> int | None:
     if before_ms > now_ms():
         raise InfoError(4, "lut in the future")
     return before_ms
-
-
-def _get_config(node: Node, parameters: str) -> str:
-    wanted = parse_info_pairs(parameters)
-    if wanted.get("context") == "namespace":
-        _namespace(node, wanted)
-        return configuration.pairs(_namespace_configuration(node))
-    return configuration.pairs({"cluster-name": node.cluster_name, "service.port": node.port, **configuration.SERVICE})
 
 
 # -- secondary indexes --
@@ -364,6 +352,8 @@ def _sindex_exists(node: Node, parameters: str) -> str:
 def _query_id(parameters: str) -> int:
     wanted = parse_info_pairs(parameters)
     text = wanted.get("trid") or wanted.get("id") or ""
+    if not text:
+        raise InfoError(4, "missing 'id'")
     try:
         return int(text, 0)
     except ValueError:
@@ -393,24 +383,59 @@ def _fixed(text: str) -> Handler:
     return lambda node, parameters: text
 
 
-_ENTERPRISE = frozenset(("feature-key", "roster", "roster-set", "racks", "masking", "xdr-dc-state"))
+def _cluster_stable(node: Node, parameters: str) -> str:
+    size = parse_info_pairs(parameters).get("size")
+    if size is not None and size != str(node.membership.size):
+        raise InfoError(7, "cluster not specified size")
+    return node.membership.cluster_key
+
+
+def _histogram(node: Node, parameters: str) -> str:
+    _namespace(node, parse_info_pairs(parameters))
+    return ""
+
+
+def _objects(node: Node, _: str) -> str:
+    return str(sum(sum(count_namespace(node, namespace)) for namespace in node.namespaces.values()))
+
+
+_ENTERPRISE = frozenset(
+    (
+        "feature-key",
+        "masking",
+        "quiesce",
+        "quiesce-undo",
+        "rack-ids",
+        "racks",
+        "revive",
+        "roster",
+        "roster-set",
+        "xdr-dc-state",
+    )
+)
 
 _HANDLERS: dict[str, Handler] = {
+    "alumni-clear-std": _peers,
+    "best-practices": _fixed("failed_best_practices=none"),
     "build": _fixed(BUILD),
     "build-os": _fixed("python"),
     "cluster-name": lambda node, _: node.cluster_name,
-    "cluster-stable": lambda node, _: node.membership.cluster_key,
+    "cluster-stable": _cluster_stable,
+    "compatibility-id": lambda node, _: str(configuration.STATISTICS["cluster_max_compatibility_id"]),
     "edition": _fixed(EDITION),
     "features": _fixed(FEATURES),
-    "get-config": _get_config,
+    "get-config": get_config,
+    "histogram": _histogram,
     "health-outliers": _fixed(""),
     "health-stats": _fixed(""),
     "latencies": _fixed(""),
+    "logs": _fixed("0:stderr"),
     "mesh": _address,
     "name": lambda node, _: node.name,
     "namespace": _namespace_info,
     "namespaces": _namespaces,
     "node": lambda node, _: node.name,
+    "objects": _objects,
     "partition-generation": lambda node, _: str(node.partition_generation),
     "partitions": _fixed(str(N_PARTITIONS)),
     "peers-clear-alt": _no_peers,
@@ -434,6 +459,7 @@ _HANDLERS: dict[str, Handler] = {
     "services": _services,
     "services-alumni": _services,
     "sets": _sets,
+    "set-config": set_config,
     "sindex": _sindex,
     "sindex-create": _sindex_create,
     "sindex-delete": _sindex_delete,
@@ -443,6 +469,7 @@ _HANDLERS: dict[str, Handler] = {
     "statistics": _statistics,
     "status": _fixed("ok"),
     "truncate": _truncate,
+    "udf-list": _fixed(""),
     "truncate-namespace": _truncate_namespace,
     "version": _fixed(f"{EDITION} build {BUILD}"),
 }

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from aerospike_magic.devserver.cdt.results import CdtError
+from aerospike_magic.devserver.cdt.settle import settle
+from aerospike_magic.devserver.kernels.settled import find_unsettled
 from aerospike_magic.devserver.kernels.write import ROW_HEAD, plain_row_end, write_rows
 from aerospike_magic.devserver.store import Namespace, now_ms
 from aerospike_magic.wire.batch import BatchRow
@@ -33,6 +36,7 @@ class PlainBatch:
         set_name: the set's name.
         head: both fields as the rows have them.
         n_rows: how many rows.
+        largest_row: bytes of the largest; its record is counted with less.
         data: the batch field.
     """
 
@@ -40,6 +44,7 @@ class PlainBatch:
     set_name: str
     head: npt.NDArray[np.uint8]
     n_rows: int
+    largest_row: int
     data: npt.NDArray[np.uint8]
 
 
@@ -64,16 +69,46 @@ def find_plain_batch(field: bytes) -> PlainBatch | None:
     place = _COUNT.size
     if n_rows * ROW_HEAD > len(field):
         return None
+    largest = 0
     for _ in range(n_rows):
-        place = plain_row_end(data, place, head, len(head))
-        if place < 0:
+        end = plain_row_end(data, place, head, len(head))
+        if end < 0:
             return None
+        if end - place > largest:
+            largest = end - place
+        place = end
     if place != len(field):
         return None
+    settled = _settle(data, n_rows, len(head))
+    if settled is None:
+        return None
     try:
-        return PlainBatch(names[0].decode(), names[1].decode(), head, n_rows, data)
+        return PlainBatch(names[0].decode(), names[1].decode(), head, n_rows, largest, settled)
     except UnicodeDecodeError:
         return None
+
+
+def _settle(data: npt.NDArray[np.uint8], n_rows: int, head_size: int) -> npt.NDArray[np.uint8] | None:
+    """Bring all lists and maps of a batch into the form in which they are stored; None if one cannot be."""
+    places = np.empty(0, np.int64)
+    n = find_unsettled(data, _COUNT.size, n_rows, head_size, places)
+    if not n:
+        return data
+    places = np.empty(n, np.int64)
+    find_unsettled(data, _COUNT.size, n_rows, head_size, places)
+    field = data.tobytes()
+    parts = []
+    done = 0
+    for at in places.tolist():
+        end = at + 4 + _U32.unpack_from(field, at)[0]
+        value_at = at + 8 + field[at + 7]
+        try:
+            value = settle(field[at + 5], field[value_at:end])
+        except CdtError:
+            return None
+        parts += [field[done:at], _U32.pack(value_at - at - 4 + len(value)), field[at + 4 : value_at], value]
+        done = end
+    return np.frombuffer(b"".join([*parts, field[done:]]), np.uint8)
 
 
 def put_plain_batch(namespace: Namespace, batch: PlainBatch) -> tuple[bytes, list[BatchRow]]:

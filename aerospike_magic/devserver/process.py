@@ -28,6 +28,7 @@ class DevServer:
         port: port to listen on, 0 for a free one.
         host: address to listen on.
         nodes: how many nodes the cluster has.
+        max_record_size: bytes of the largest record, 64 to 8 MiB; None for a server's default, 1 MiB.
         users: who may log in, name → password, or name → (password, roles with commas); logins are demanded if given.
         session_ttl_s: seconds a login's token lives, a day by default.
         tls_certfile, tls_keyfile: PEM files of the server's certificate and its key; it speaks TLS only if given.
@@ -59,6 +60,7 @@ class DevServer:
         port: int = 0,
         host: str = "127.0.0.1",
         nodes: int = 1,
+        max_record_size: int | None = None,
         users: Mapping[str, str | tuple[str, str]] | None = None,
         session_ttl_s: int | None = None,
         tls_certfile: str | os.PathLike[str] | None = None,
@@ -79,6 +81,8 @@ class DevServer:
             self._arguments += ["--namespace", name]
         if nodes != 1:
             self._arguments += ["--nodes", str(nodes)]
+        if max_record_size is not None:
+            self._arguments += ["--max-record-size", str(max_record_size)]
         if demo:
             self._arguments.append("--demo")
         if synthetic:

@@ -20,6 +20,7 @@ from aerospike_magic.devserver.arena import Arena
 from aerospike_magic.devserver.directory import N_PARTITIONS, Directory
 from aerospike_magic.devserver.kernels import layout
 from aerospike_magic.devserver.kernels.write import copy_live
+from aerospike_magic.devserver.record_size import DEFAULT_RECORD_SIZE
 
 EPOCH_S = 1_262_304_000
 """2010-01-01 UTC in Unix time: the server's times count from here."""
@@ -91,6 +92,7 @@ class Namespace:
         self.lock = threading.RLock()
         self.arena = Arena()
         self.garbage = 0
+        self.max_record_size = DEFAULT_RECORD_SIZE
         self.sets: list[SetState] = [SetState("", 0)]
         self._set_ids = {"": 0}
         ns = name.encode()

@@ -71,7 +71,7 @@ def plain_row_end(data: np.ndarray, at: int, head: np.ndarray, head_size: int) -
             return -1
         if value_size < 0 or ((kind == 1 or kind == 2) and value_size != 8) or (kind == 17 and value_size != 1):
             return -1
-        if kind == 23:
+        if (kind > 4 and kind != 17 and kind != 19 and kind != 20) or (kind == 17 and data[p + 8 + name_size] > 1):
             return -1
         q = first
         for _ in range(i):
