@@ -10,6 +10,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from aerospike_magic.devserver.datadir import DataDirectory
 from aerospike_magic.devserver.faults import Faults
 from aerospike_magic.devserver.membership import Membership
 from aerospike_magic.devserver.node import Node, Storage, format_address
@@ -38,12 +39,21 @@ class Cluster:
         namespaces: names of the namespaces.
         n_nodes: how many nodes.
         first_name: the first node's id; the others count up its fourth digit from the right of the prefix.
+        data: where the namespaces are kept; None for nowhere but in memory.
 
     Raises:
-        DevServerError: a port cannot be listened on.
+        DevServerError: a port cannot be listened on, or the data cannot be read.
     """
 
-    def __init__(self, host: str, port: int, namespaces: Sequence[str], n_nodes: int, first_name: str) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        namespaces: Sequence[str],
+        n_nodes: int,
+        first_name: str,
+        data: DataDirectory | None = None,
+    ) -> None:
         servers: list[Server] = []
         try:
             for i in range(n_nodes):
@@ -52,7 +62,7 @@ class Cluster:
             for server in servers:
                 server.stop()
             raise
-        self.storage = Storage(namespaces)
+        self.storage = Storage(namespaces, data)
         names = [_node_name(first_name, i) for i in range(n_nodes)]
         self.membership = Membership(names, [format_address(host, server.port) for server in servers])
         self.members = [

@@ -13,12 +13,14 @@ from typing import Any, TypeAlias
 
 from aerospike_magic.devserver import configuration
 from aerospike_magic.devserver.directory import N_PARTITIONS
+from aerospike_magic.devserver.journal import NotStored
 from aerospike_magic.devserver.membership import REPLICATION_FACTOR
 from aerospike_magic.devserver.node import BUILD, Node
 from aerospike_magic.devserver.shares import count_namespace, count_sets, held_partitions
 from aerospike_magic.devserver.sindex import KINDS, TYPES, SecondaryIndex
 from aerospike_magic.devserver.store import EPOCH_S, Namespace, SetState, now_ms, now_s
 from aerospike_magic.wire.info import parse_info_pairs
+from aerospike_magic.wire.message import ResultCode
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +71,8 @@ def answer_info(node: Node, command: str) -> str:
         return handler(node, parameters)
     except InfoError as error:
         return error.answer
+    except NotStored as error:
+        return f"ERROR:{ResultCode.OUT_OF_SPACE:d}:{error.message}"
 
 
 def _split(command: str) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import threading
@@ -26,6 +27,7 @@ class DevServer:
         port: port to listen on, 0 for a free one.
         host: address to listen on.
         nodes: how many nodes the cluster has.
+        data: a directory that keeps the data over restarts; None for memory only.
         timeout_s: how long loading and starting may take.
 
     Attributes:
@@ -52,6 +54,7 @@ class DevServer:
         port: int = 0,
         host: str = "127.0.0.1",
         nodes: int = 1,
+        data: str | os.PathLike[str] | None = None,
         timeout_s: float = 120.0,
     ) -> None:
         self.host = host
@@ -70,6 +73,8 @@ class DevServer:
             self._arguments.append("--demo")
         if synthetic:
             self._arguments += ["--synthetic", str(synthetic)]
+        if data is not None:
+            self._arguments += ["--data", os.fspath(data)]
         for source in load:
             self._arguments += ["--load", source]
 
@@ -121,7 +126,8 @@ class DevServer:
         with contextlib.suppress(OSError):
             process.terminate()
         try:
-            process.wait(timeout=5)
+            # With data to send to the disk, that may take its time.
+            process.wait(timeout=60 if "--data" in self._arguments else 5)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from aerospike_magic.devserver.cdt.operate import modify_bin, read_bin
 from aerospike_magic.devserver.cdt.results import CdtError, UnsupportedCall
+from aerospike_magic.devserver.journal import NotStored
 from aerospike_magic.devserver.store import Bin, Namespace, Record, encode_op, now_ms, now_s
 from aerospike_magic.wire.message import Info1, Info2, Info3, Op, OpType, ResultCode
 from aerospike_magic.wire.particle_type import ParticleType
@@ -99,6 +100,8 @@ def run_command(namespace: Namespace, command: Command) -> Answer:
             if command.info2 & _DELETE:
                 return _delete(namespace, command, record)
             return _write(namespace, command, record)
+        except NotStored:
+            return Answer(ResultCode.OUT_OF_SPACE)
         except Refused as refused:
             if record is None:
                 return Answer(refused.code)
