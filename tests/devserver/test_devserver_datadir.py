@@ -18,7 +18,7 @@ import pytest
 
 from aerospike_magic.devserver import datadir, store
 from aerospike_magic.devserver.datadir import DataDirectory
-from aerospike_magic.devserver.journal import BLOCK_MAGIC, Journal, NotStored
+from aerospike_magic.devserver.journal import BLOCK_MAGIC, NotStored
 from aerospike_magic.devserver.load import Column, bulk_load
 from aerospike_magic.devserver.node import Storage
 from aerospike_magic.devserver.sindex import SecondaryIndex
@@ -118,7 +118,6 @@ def test_indexes_and_truncations_survive(tmp_path: Path) -> None:
             assert [index.describe() + index.stats(namespace) for index in indexes] == stats
             assert namespace.sets[1].truncated_ms == truncated
             assert namespace.objects == 11
-            storage.namespaces["test"].journal.sync()
             directory_renew(storage, tmp_path)
 
 
@@ -195,6 +194,7 @@ def make_small_file(path: Path) -> tuple[bytes, list[tuple[int, State]]]:
         step()
         # A record that has a block in it, as somebody may store such a file.
         namespace.put(record(7, 1))
+        step()
         nested = (path / "test.data").read_bytes()[:200]
         namespace.put(Record(bytes(20), "s", 1, 0, 5, None, {b"file": (4, nested)}))
         step()
@@ -202,6 +202,12 @@ def make_small_file(path: Path) -> tuple[bytes, list[tuple[int, State]]]:
         step()
     data = (path / "test.data").read_bytes()[: steps[-1][0]]
     return data, steps
+
+
+@pytest.fixture
+def no_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves out the waiting for the disk, where a file is opened a thousand times."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 def reopen(path: Path, data: bytes) -> State | DevServerError:
@@ -219,7 +225,7 @@ def reopen(path: Path, data: bytes) -> State | DevServerError:
     return found
 
 
-def test_a_file_cut_anywhere(tmp_path: Path, caplog: Any) -> None:
+def test_a_file_cut_anywhere(tmp_path: Path, caplog: Any, no_disk: None) -> None:
     data, steps = make_small_file(tmp_path / "made")
     for size in range(len(data)):
         caplog.clear()
@@ -230,8 +236,7 @@ def test_a_file_cut_anywhere(tmp_path: Path, caplog: Any) -> None:
             assert found.hint
         else:
             end = max(end for end, _ in block_ends(data) if end <= size)
-            assert found in [state for _, state in steps]
-            assert found == held[-1] or end not in dict(steps)
+            assert found == held[-1]
             messages = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
             if size != end:
                 assert messages == [
@@ -251,7 +256,7 @@ def block_ends(data: bytes) -> list[tuple[int, bytes]]:
     return ends
 
 
-def test_a_byte_changed_anywhere(tmp_path: Path, caplog: Any) -> None:
+def test_a_byte_changed_anywhere(tmp_path: Path, caplog: Any, no_disk: None) -> None:
     data, steps = make_small_file(tmp_path / "made")
     ends = [end for end, _ in block_ends(data)]
     refused = 0
@@ -280,14 +285,12 @@ def test_zeros_behind_the_end(tmp_path: Path, caplog: Any) -> None:
     assert "cut off 5,000 bytes" in caplog.text
 
 
-def test_a_lost_block_in_the_middle(tmp_path: Path) -> None:
-    data, _ = make_small_file(tmp_path / "made")
+def test_blocks_elsewhere_than_they_were_written(tmp_path: Path, caplog: Any) -> None:
+    data, steps = make_small_file(tmp_path / "made")
     ends = [end for end, _ in block_ends(data)]
-    without = data[: ends[3]] + data[ends[4] :]
-    assert "damaged" in str(reopen(tmp_path / "lost", without))
-    twice = data[: ends[4]] + data[ends[3] :]
-    found = reopen(tmp_path / "twice", twice)
-    assert isinstance(found, DevServerError) or "file" not in str(found)
+    assert reopen(tmp_path / "lost", data[: ends[3]] + data[ends[4] :]) == dict(steps)[ends[3]]
+    assert f"cut off {len(data) - ends[4]:,} bytes" in caplog.text
+    assert reopen(tmp_path / "twice", data[: ends[4]] + data[ends[3] :]) == dict(steps)[ends[4]]
 
 
 def test_a_process_that_is_killed_loses_nothing(tmp_path: Path, caplog: Any) -> None:
@@ -365,4 +368,3 @@ def test_nothing_is_stored_after_the_end(tmp_path: Path) -> None:
 
 def test_without_a_directory_nothing_is_written_down() -> None:
     assert Storage(("test",)).namespaces["test"].journal is None
-    assert Journal.append.__doc__
