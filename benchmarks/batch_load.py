@@ -11,6 +11,7 @@ import json
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from typing import Any
 
 import psutil
 
+from aerospike_magic.devserver import DevServer
 from aerospike_magic.wire.batch import BatchRequest, BatchRow, encode_batch_request
 from aerospike_magic.wire.digest import compute_digest
 from aerospike_magic.wire.message import Field, FieldType, Info2, Op, OpType, encode_message
@@ -49,7 +51,7 @@ class Load:
 
 def measure(target: Target, repeat: int) -> Measurement:
     server = _process_at(target.address)
-    loads, sunk, alone = [], [], []
+    loads, sunk, alone, kept = [], [], [], []
     with _sink() as (sink_address, sink):
         for turn in range(repeat + 1):
             name = f"load{turn}"
@@ -57,7 +59,10 @@ def measure(target: Target, repeat: int) -> Measurement:
             sunk.append(_load(sink_address, sink, name))
             alone.append(_made_beforehand(target.address, server, f"alone{turn}"))
             _truncate(target.address, [name, f"alone{turn}"])
-    best, into_sink, made = (max(runs[1:], key=lambda run: run.rate) for runs in (loads, sunk, alone))
+            kept.append(_kept() if target.is_embedded else alone[-1])
+    best, into_sink, made, in_directory = (
+        max(runs[1:], key=lambda run: run.rate) for runs in (loads, sunk, alone, kept)
+    )
     figures = [
         Figure("batch writes, two processes", best.rate, "records/s", at_least=AT_LEAST),
         Figure("the same into a sink: the client's ceiling here", into_sink.rate, "records/s"),
@@ -72,6 +77,12 @@ def measure(target: Target, repeat: int) -> Measurement:
             Figure("CPU of the server, a record", best.server_us, "µs"),
             Figure("CPU of the server, requests made beforehand, a record", made.server_us, "µs"),
             Figure("CPU of the sink, a record", into_sink.server_us, "µs"),
+            Figure("what that makes with two whole cores", 2e6 / (best.client_us + best.server_us), "records/s"),
+        ]
+    if target.is_embedded:
+        figures += [
+            Figure("requests made beforehand, kept by --data", in_directory.rate, "records/s"),
+            Figure("--data / in memory", in_directory.rate / made.rate, "×"),
         ]
     return Measurement(
         "h",
@@ -174,6 +185,13 @@ def _made_beforehand(address: str, server: psutil.Process | None, set_name: str)
         after = _cpu_s(server)
     server_us = None if before is None or after is None else (after - before) / RECORDS * 1e6
     return Load(RECORDS / seconds, cpu_s / RECORDS * 1e6, server_us, 1.0)
+
+
+def _kept() -> Load:
+    with tempfile.TemporaryDirectory() as directory, DevServer((NAMESPACE,), data=directory) as server:
+        for i in range(3):
+            load = _made_beforehand(server.address, psutil.Process(server.pid), f"kept{i}")
+        return load
 
 
 def _request(set_name: str, first: int) -> bytes:

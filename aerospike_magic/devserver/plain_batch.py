@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aerospike_magic.devserver.journal import Kind, NotStored
-from aerospike_magic.devserver.kernels.write import ROW_HEAD, plain_row_end, write_rows
+from aerospike_magic.devserver.kernels.write import ROW_HEAD, plain_row_end, plain_rows_end, write_rows
 from aerospike_magic.devserver.store import Namespace, now_ms
 from aerospike_magic.wire.batch import BatchRow
 from aerospike_magic.wire.message import FieldType, decode_fields, decode_ops
@@ -65,11 +65,7 @@ def find_plain_batch(field: bytes) -> PlainBatch | None:
     place = _COUNT.size
     if n_rows * ROW_HEAD > len(field):
         return None
-    for _ in range(n_rows):
-        place = plain_row_end(data, place, head, len(head))
-        if place < 0:
-            return None
-    if place != len(field):
+    if plain_rows_end(data, place, n_rows, head, len(head)) != len(field):
         return None
     try:
         return PlainBatch(names[0].decode(), names[1].decode(), head, n_rows, data)

@@ -91,6 +91,16 @@ def plain_row_end(data: np.ndarray, at: int, head: np.ndarray, head_size: int) -
 
 
 @jit
+def plain_rows_end(data: np.ndarray, at: int, n_rows: int, head: np.ndarray, head_size: int) -> int:
+    """Check the rows of a batch; returns where the last one ends, or -1 if one of them is not a plain write."""
+    for _ in range(n_rows):
+        at = plain_row_end(data, at, head, head_size)
+        if at < 0:
+            return -1
+    return at
+
+
+@jit
 def write_rows(
     data: np.ndarray,
     at: int,
