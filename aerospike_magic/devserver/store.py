@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from aerospike_magic.devserver.arena import Arena
 from aerospike_magic.devserver.directory import N_PARTITIONS, Directory
-from aerospike_magic.devserver.journal import Journal, Kind
+from aerospike_magic.devserver.journal import Journal, Kind, NotStored
 from aerospike_magic.devserver.kernels import layout
 from aerospike_magic.devserver.kernels.adopt import adopt_records, count_partitions
 from aerospike_magic.devserver.kernels.write import copy_live
@@ -162,9 +162,13 @@ class Namespace:
         state = self.set_state(record.set_name)
         data = self.encode(record, state.set_id)
         with self.lock:
-            if self.journal is not None:
-                self.journal.append(Kind.RECORDS, data)
             offset = self.arena.allocate(len(data))
+            if self.journal is not None:
+                try:
+                    self.journal.append(Kind.RECORDS, data)
+                except NotStored:
+                    self.arena.used = offset
+                    raise
             self.arena.bytes[offset : offset + len(data)] = np.frombuffer(data, np.uint8)
             partition = partition_of(record.digest)
             position = self.directory.find(self.arena.bytes, partition, record.digest)
@@ -234,8 +238,9 @@ class Namespace:
                 objects,
                 used_bytes,
             )
-            for set_id in np.flatnonzero(objects | used_bytes).tolist():
-                self.count_record(self.sets[set_id], int(objects[set_id]), int(used_bytes[set_id]))
+            # Of every set, as one in which records were replaced may have gained nothing, and has changed.
+            for state in self.sets:
+                self.count_record(state, int(objects[state.set_id]), int(used_bytes[state.set_id]))
             self.compact_if_needed()
 
     def snapshot(self, partition: int, after: bytes | None = None) -> npt.NDArray[np.int64]:

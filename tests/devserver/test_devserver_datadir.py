@@ -371,3 +371,31 @@ def test_nothing_is_stored_after_the_end(tmp_path: Path) -> None:
 
 def test_without_a_directory_nothing_is_written_down() -> None:
     assert Storage(("test",)).namespaces["test"].journal is None
+
+
+def test_an_index_sees_what_a_load_replaced() -> None:
+    storage = Storage(("test",))
+    namespace, index = storage.namespaces["test"], SecondaryIndex("test", "s", "i", "n", "numeric")
+    bulk_load(namespace, "s", np.arange(3), [Column("n", ParticleType.INTEGER, np.array([1, 2, 3]))])
+    assert index.stats(namespace).startswith("entries=3;")
+    bulk_load(namespace, "s", np.arange(3), [Column("m", ParticleType.INTEGER, np.array([1, 2, 3]))])
+    assert index.stats(namespace).startswith("entries=0;")
+
+
+def test_a_file_that_cannot_be_made_anew_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    for name in ("gather_records", "copy_blocks"):
+        with opened(tmp_path) as storage:
+            namespace = storage.namespaces["test"]
+            namespace.put(record(1))
+            with monkeypatch.context() as patched:
+                patched.setattr(datadir, name, fails)
+                with pytest.raises(OSError, match="No space"):
+                    directory_renew(storage, tmp_path)
+            namespace.put(record(2))
+            before = contents(namespace)
+        assert sorted(file.name for file in tmp_path.iterdir()) == ["lock", "test.data"]
+        with opened(tmp_path) as storage:
+            assert contents(storage.namespaces["test"]) == before
