@@ -14,6 +14,7 @@ import threading
 from aerospike_magic.devserver.commands import CommandRunner
 from aerospike_magic.devserver.info import answer_info
 from aerospike_magic.devserver.node import Node
+from aerospike_magic.devserver.warm import start_warming
 from aerospike_magic.wire.info import decode_info_request, encode_info_response
 
 _HEADER_SIZE = 8
@@ -77,6 +78,8 @@ def _receive(connected: socket.socket, space: memoryview) -> bool:
 if __name__ == "__main__":
     sink = Sink()
     threading.Thread(target=sink.serve, daemon=True).start()
+    # A client gives up after a second, and loading the kernels for the first answer can take longer.
+    start_warming().join()
     print(sink.port, flush=True)
     sys.stdin.read()
     os._exit(0)

@@ -86,7 +86,6 @@ def bulk_load(
     message_sizes = np.empty(len(key_texts), np.int64)
     key_fields = key_texts.sizes + 6 if store_keys else np.zeros(len(key_texts), np.int64)
     total = size_records(lengths, name_sizes, key_fields, len(head), message_sizes)
-    offsets = np.empty(len(order), np.int64)
     with namespace.lock:
         arena = namespace.arena
         start = arena.allocate(total)
@@ -114,7 +113,6 @@ def bulk_load(
         arena.words32,
         arena.words64,
         start,
-        offsets,
     )
     with namespace.lock:
         if namespace.journal is not None:
