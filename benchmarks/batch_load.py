@@ -52,14 +52,14 @@ class Load:
 def measure(target: Target, repeat: int) -> Measurement:
     server = _process_at(target.address)
     loads, sunk, alone, kept = [], [], [], []
-    with _sink() as (sink_address, sink):
+    with _sink() as (sink_address, sink), _keeping_server() as (kept_address, keeper):
         for turn in range(repeat + 1):
             name = f"load{turn}"
             loads.append(_load(target.address, server, name))
             sunk.append(_load(sink_address, sink, name))
             alone.append(_made_beforehand(target.address, server, f"alone{turn}"))
             _truncate(target.address, [name, f"alone{turn}"])
-            kept.append(_kept() if target.is_embedded else alone[-1])
+            kept.append(_made_beforehand(kept_address, keeper, f"kept{turn}"))
     best, into_sink, made, in_directory = (
         max(runs[1:], key=lambda run: run.rate) for runs in (loads, sunk, alone, kept)
     )
@@ -80,10 +80,9 @@ def measure(target: Target, repeat: int) -> Measurement:
             Figure("what that makes with two whole cores", 2e6 / (best.client_us + best.server_us), "records/s"),
         ]
     if target.is_embedded:
-        figures += [
-            Figure("requests made beforehand, kept by --data", in_directory.rate, "records/s"),
-            Figure("--data / in memory", in_directory.rate / made.rate, "×"),
-        ]
+        figures.append(Figure("requests made beforehand, kept by --data", in_directory.rate, "records/s"))
+        if in_directory.server_us is not None:
+            figures.append(Figure("CPU of the server with --data, a record", in_directory.server_us, "µs"))
     return Measurement(
         "h",
         f"loading by batch writes of {BATCH} records of 7 bins, {PROCESSES} processes of the official client",
@@ -187,13 +186,6 @@ def _made_beforehand(address: str, server: psutil.Process | None, set_name: str)
     return Load(RECORDS / seconds, cpu_s / RECORDS * 1e6, server_us, 1.0)
 
 
-def _kept() -> Load:
-    with tempfile.TemporaryDirectory() as directory, DevServer((NAMESPACE,), data=directory) as server:
-        for i in range(3):
-            load = _made_beforehand(server.address, psutil.Process(server.pid), f"kept{i}")
-        return load
-
-
 def _request(set_name: str, first: int) -> bytes:
     fields = (Field(FieldType.NAMESPACE, NAMESPACE.encode()), Field(FieldType.SET, set_name.encode()))
     rows = [
@@ -241,6 +233,12 @@ def _sink() -> Iterator[tuple[str, psutil.Process]]:
     with subprocess.Popen(command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield f"127.0.0.1:{process.stdout.readline().strip()}", psutil.Process(process.pid)
         process.stdin.close()
+
+
+@contextmanager
+def _keeping_server() -> Iterator[tuple[str, psutil.Process]]:
+    with tempfile.TemporaryDirectory() as directory, DevServer((NAMESPACE,), data=directory) as server:
+        yield server.address, psutil.Process(server.pid)
 
 
 def _process_at(address: str) -> psutil.Process | None:
