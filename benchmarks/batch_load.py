@@ -27,14 +27,14 @@ from aerospike_magic.wire.digest import compute_digest
 from aerospike_magic.wire.message import Field, FieldType, Info2, Op, OpType, encode_message
 from aerospike_magic.wire.particle import encode_particle
 from aerospike_magic.wire.proto import ProtoType, encode_proto
-from benchmarks.data import NAMESPACE, Target, _rows
+from benchmarks.data import NAMESPACE, Target, make_rows
 from benchmarks.report import Figure, Measurement
 
 AT_LEAST = 100_000
 BATCH = 500
 PROCESSES = 2
-RECORDS = 50_000
-"""A process and turn."""
+MOST = 50_000
+"""Records a process and turn."""
 
 _ROOT = Path(__file__).parent.parent
 
@@ -51,15 +51,16 @@ class Load:
 
 def measure(target: Target, repeat: int) -> Measurement:
     server = _process_at(target.address)
+    n = min(max(target.records // 20 // BATCH, 2) * BATCH, MOST)
     loads, sunk, alone, kept = [], [], [], []
     with _sink() as (sink_address, sink), _keeping_server() as (kept_address, keeper):
         for turn in range(repeat + 1):
             name = f"load{turn}"
-            loads.append(_load(target.address, server, name))
-            sunk.append(_load(sink_address, sink, name))
-            alone.append(_made_beforehand(target.address, server, f"alone{turn}"))
+            loads.append(_load(target.address, server, name, n))
+            sunk.append(_load(sink_address, sink, name, n))
+            alone.append(_made_beforehand(target.address, server, f"alone{turn}", n))
             _truncate(target.address, [name, f"alone{turn}"])
-            kept.append(_made_beforehand(kept_address, keeper, f"kept{turn}"))
+            kept.append(_made_beforehand(kept_address, keeper, f"kept{turn}", n))
     best, into_sink, made, in_directory = (
         max(runs[1:], key=lambda run: run.rate) for runs in (loads, sunk, alone, kept)
     )
@@ -87,7 +88,7 @@ def measure(target: Target, repeat: int) -> Measurement:
         "h",
         f"loading by batch writes of {BATCH} records of 7 bins, {PROCESSES} processes of the official client",
         tuple(figures),
-        f"best of {repeat} after a warm-up, {PROCESSES} × {RECORDS:,} new records each; making rows in Python counts; "
+        f"best of {repeat} after a warm-up, {PROCESSES} × {n:,} new records each; making rows in Python counts; "
         "clients and server share the machine's cores",
         {
             "load records/s": [run.rate for run in loads],
@@ -100,12 +101,12 @@ def measure(target: Target, repeat: int) -> Measurement:
 # -- the official client, in processes of its own --
 
 
-def _load(address: str, server: psutil.Process | None, set_name: str) -> Load:
+def _load(address: str, server: psutil.Process | None, set_name: str, n_each: int) -> Load:
     with contextlib.ExitStack() as stack:
         clients = [
             stack.enter_context(
                 subprocess.Popen(
-                    [sys.executable, "-m", "benchmarks.batch_load", address, set_name, str(i * RECORDS)],
+                    [sys.executable, "-m", "benchmarks.batch_load", address, set_name, str(i * n_each), str(n_each)],
                     cwd=_ROOT,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
@@ -123,7 +124,7 @@ def _load(address: str, server: psutil.Process | None, set_name: str) -> Load:
         answers = [json.loads(client.stdout.readline()) for client in clients]
         seconds = time.perf_counter() - started
         after = _cpu_s(server)
-    n = RECORDS * PROCESSES
+    n = n_each * PROCESSES
     return Load(
         n / seconds,
         sum(answer["cpu_s"] for answer in answers) / n * 1e6,
@@ -132,18 +133,18 @@ def _load(address: str, server: psutil.Process | None, set_name: str) -> Load:
     )
 
 
-def _write(address: str, set_name: str, first: int) -> None:
+def _write(address: str, set_name: str, first: int, n: int) -> None:
     import aerospike
     from aerospike_helpers.batch import records as batch
     from aerospike_helpers.operations import operations
 
     host, _, port = address.rpartition(":")
     client = aerospike.client({"hosts": [(host, int(port))]}).connect()
-    rows = _rows(first, first + RECORDS)
+    rows = make_rows(first, first + n)
     print("ready", flush=True)
     sys.stdin.readline()
     started, cpu_started, calls = time.perf_counter(), time.process_time(), 0.0
-    for start in range(0, RECORDS, BATCH):
+    for start in range(0, n, BATCH):
         writes = [
             batch.Write((NAMESPACE, set_name, row["id"]), [operations.write(b, v) for b, v in row.items()])
             for row in rows[start : start + BATCH]
@@ -170,8 +171,8 @@ def _write(address: str, set_name: str, first: int) -> None:
 # -- requests made beforehand --
 
 
-def _made_beforehand(address: str, server: psutil.Process | None, set_name: str) -> Load:
-    requests = [_request(set_name, start) for start in range(0, RECORDS, BATCH)]
+def _made_beforehand(address: str, server: psutil.Process | None, set_name: str, n: int) -> Load:
+    requests = [_request(set_name, start) for start in range(0, n, BATCH)]
     host, _, port = address.rpartition(":")
     space = bytearray(1 << 20)
     with socket.create_connection((host, int(port))) as opened:
@@ -182,8 +183,8 @@ def _made_beforehand(address: str, server: psutil.Process | None, set_name: str)
             _read_answer(opened, space)
         seconds, cpu_s = time.perf_counter() - started, time.process_time() - cpu_started
         after = _cpu_s(server)
-    server_us = None if before is None or after is None else (after - before) / RECORDS * 1e6
-    return Load(RECORDS / seconds, cpu_s / RECORDS * 1e6, server_us, 1.0)
+    server_us = None if before is None or after is None else (after - before) / n * 1e6
+    return Load(n / seconds, cpu_s / n * 1e6, server_us, 1.0)
 
 
 def _request(set_name: str, first: int) -> bytes:
@@ -198,7 +199,7 @@ def _request(set_name: str, first: int) -> bytes:
             fields=fields,
             ops=tuple(Op(OpType.WRITE, *_particle(name, value)) for name, value in row.items()),
         )
-        for i, row in enumerate(_rows(first, first + BATCH))
+        for i, row in enumerate(make_rows(first, first + BATCH))
     ]
     return encode_proto(ProtoType.MESSAGE, encode_message(encode_batch_request(BatchRequest(tuple(rows)))))
 
@@ -267,4 +268,4 @@ def _truncate(address: str, set_names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    _write(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    _write(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
