@@ -22,6 +22,7 @@ from aerospike_magic.errors import MismatchWarning
 from aerospike_magic.filters.arrow import from_arrow_expression
 from aerospike_magic.filters.predicate import Predicate, conjunction
 from aerospike_magic.scan import Mismatch, Scan, ScanOptions, ScanPlan, plan_scan
+from aerospike_magic.scan.progress import most_telling
 from aerospike_magic.schema.types import SetSchema
 
 _SCANS_KEPT = 64
@@ -200,7 +201,7 @@ class AerospikeDataset(pads.Dataset):
 def _told(scan: Scan) -> Iterator[pa.RecordBatch]:
     """The batches of a scan; at its end a `MismatchWarning` says what did not fit."""
     yield from scan.batches()
-    for mismatch in scan.progress.mismatches:
+    for mismatch in most_telling(scan.progress.mismatches):
         warnings.warn(f"{scan.plan.schema.name}: {mismatch}", MismatchWarning, stacklevel=2)
 
 

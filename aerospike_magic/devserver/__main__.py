@@ -12,16 +12,19 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from aerospike_magic.devserver import control
-from aerospike_magic.devserver.cluster import Cluster
+from aerospike_magic.devserver.accounts import PASSWORD_VARIABLE, Account, load_users
+from aerospike_magic.devserver.cluster import Cluster, Protection
 from aerospike_magic.devserver.datadir import DataDirectory
 from aerospike_magic.devserver.files import Source, load_file
 from aerospike_magic.devserver.flights import load_flights
 from aerospike_magic.devserver.memory import release_unused
+from aerospike_magic.devserver.security import DEFAULT_SESSION_TTL_S
 from aerospike_magic.devserver.stopping import StopOrder
 from aerospike_magic.devserver.store import Namespace
 from aerospike_magic.devserver.synthetic import load_synthetic
+from aerospike_magic.devserver.tls import load_tls
 from aerospike_magic.devserver.warm import start_warming
-from aerospike_magic.errors import AerospikeMagicError
+from aerospike_magic.errors import AerospikeMagicError, DevServerError
 
 log = logging.getLogger("aerospike_magic.devserver")
 
@@ -86,11 +89,52 @@ def build_parser() -> argparse.ArgumentParser:
         help="load a Parquet, CSV or JSON lines file into a set, column KEY as the user key; may be repeated",
     )
     parser.add_argument("--data", type=Path, metavar="DIR", help="keep the data in this directory, over restarts")
+    _add_security(parser)
     parser.add_argument("--node-name", default="BB9DE5E4FE00A01", help=argparse.SUPPRESS)
     parser.add_argument("--watch-stdin", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--control", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--quiet", action="store_true", help="log warnings only")
     return parser
+
+
+def _add_security(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--user",
+        action="append",
+        default=[],
+        dest="users",
+        metavar="NAME[:ROLE,…]",
+        help=f"demand logins and let this user in; may be repeated. The password comes from {PASSWORD_VARIABLE}_NAME, "
+        f"{PASSWORD_VARIABLE}, or a prompt; without roles, the user may do everything",
+    )
+    parser.add_argument(
+        "--session-ttl",
+        type=_number(10 * DEFAULT_SESSION_TTL_S),
+        default=DEFAULT_SESSION_TTL_S,
+        metavar="SECONDS",
+        help="how long a login's token lives (default: %(default)s)",
+    )
+    parser.add_argument("--tls-certfile", metavar="PEM", help="speak TLS only, with this certificate")
+    parser.add_argument("--tls-keyfile", metavar="PEM", help="its key (default: in the same file)")
+    parser.add_argument(
+        "--tls-cafile", metavar="PEM", help="demand certificates of clients, signed by these authorities"
+    )
+    parser.add_argument("--tls-name", metavar="NAME", help="the name told to clients (default: the certificate's)")
+
+
+def _protection(options: argparse.Namespace) -> Protection:
+    accounts = [Account.parse(text) for text in options.users]
+    tls = None
+    if options.tls_certfile:
+        keyfile = options.tls_keyfile or options.tls_certfile
+        tls = load_tls(options.tls_certfile, keyfile, options.tls_cafile, options.tls_name)
+    elif options.tls_keyfile or options.tls_cafile or options.tls_name:
+        raise DevServerError("TLS needs a certificate", hint="give --tls-certfile")
+    if options.control and (accounts or tls):
+        raise DevServerError(
+            "--control cannot be had together with users or TLS", hint="from Python, DevServer.control can"
+        )
+    return Protection(load_users(accounts, os.environ) if accounts else None, options.session_ttl, tls)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -138,7 +182,8 @@ def run(options: argparse.Namespace) -> int:
 def _serve(
     options: argparse.Namespace, data: DataDirectory | None, namespaces: Sequence[str], sources: Sequence[Source]
 ) -> int:
-    cluster = Cluster(options.host, options.port, namespaces, options.nodes, options.node_name, data)
+    protection = _protection(options)
+    cluster = Cluster(options.host, options.port, namespaces, options.nodes, options.node_name, protection, data)
     orders = control.Control(cluster)
     if options.control:
         for member in cluster.members:
@@ -153,7 +198,8 @@ def _serve(
     release_unused()
     where = f"data in {data.path}" if data is not None else "in memory"
     log.info("development server, not a database; %s; namespaces %s", where, ", ".join(namespaces))
-    log.info("listening on %s", ", ".join(cluster.membership.addresses))
+    secured = f" with TLS, TLS name {protection.tls.name}" if protection.tls else ""
+    log.info("listening on %s%s", ", ".join(cluster.membership.addresses), secured)
     # A client gives up after a second; the kernels it needs take longer the first time on a machine.
     while warming.is_alive() and not stop.wait(0):
         warming.join(0.1)

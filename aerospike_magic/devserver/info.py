@@ -16,6 +16,7 @@ from aerospike_magic.devserver.directory import N_PARTITIONS
 from aerospike_magic.devserver.journal import NotStored
 from aerospike_magic.devserver.membership import REPLICATION_FACTOR
 from aerospike_magic.devserver.node import BUILD, Node
+from aerospike_magic.devserver.security import Guard
 from aerospike_magic.devserver.shares import count_namespace, count_sets, held_partitions
 from aerospike_magic.devserver.sindex import KINDS, TYPES, SecondaryIndex
 from aerospike_magic.devserver.store import EPOCH_S, Namespace, SetState, now_ms, now_s
@@ -48,17 +49,20 @@ class InfoError(Exception):
         self.answer = f"ERROR:{code}:{text}"
 
 
-def answer_info(node: Node, command: str) -> str:
+def answer_info(node: Node, command: str, guard: Guard | None = None) -> str:
     """Answer one info command.
 
     Args:
         node: who answers.
         command: one line of a request.
+        guard: of the connection it came on, where the node has users.
 
     Returns:
         the answer without the command; refusals are `ERROR:code:text`.
     """
     name, parameters = _split(command)
+    if guard is not None and (refusal := guard.check_info(name)):
+        return refusal
     if name == CONTROL and node.control is not None:
         return node.control(parameters)
     handler = _HANDLERS.get(name)
@@ -95,14 +99,34 @@ def _namespace(node: Node, parameters: dict[str, str]) -> Namespace:
 # -- who and where --
 
 
-def _service(node: Node, _: str) -> str:
+def _address(node: Node, _: str) -> str:
     return node.address
 
 
-def _peers(node: Node, _: str) -> str:
+def _service(node: Node, _: str) -> str:
+    """Its address in clear."""
+    return "" if node.tls else node.address
+
+
+def _service_tls(node: Node, _: str) -> str:
+    return node.address if node.tls else ""
+
+
+def _peers(node: Node, parameters: str) -> str:
+    return _no_peers(node, parameters) if node.tls else _all_peers(node, "")
+
+
+def _peers_tls(node: Node, parameters: str) -> str:
+    return _all_peers(node, node.tls.name) if node.tls else _no_peers(node, parameters)
+
+
+def _all_peers(node: Node, tls_name: str) -> str:
     cluster = node.membership
     # An address leaves out the default port, as the second field has it.
-    peers = [f"[{cluster.names[i]},,[{cluster.addresses[i].removesuffix(':3000')}]]" for i in cluster.peers(node.index)]
+    peers = [
+        f"[{cluster.names[i]},{tls_name},[{cluster.addresses[i].removesuffix(':3000')}]]"
+        for i in cluster.peers(node.index)
+    ]
     return f"{cluster.peers_generation},3000,[{','.join(peers)}]"
 
 
@@ -112,6 +136,8 @@ def _no_peers(node: Node, _: str) -> str:
 
 
 def _services(node: Node, _: str) -> str:
+    if node.tls:
+        return ""
     cluster = node.membership
     return ";".join(cluster.addresses[i] for i in cluster.peers(node.index))
 
@@ -384,7 +410,7 @@ _HANDLERS: dict[str, Handler] = {
     "health-outliers": _fixed(""),
     "health-stats": _fixed(""),
     "latencies": _fixed(""),
-    "mesh": _service,
+    "mesh": _address,
     "name": lambda node, _: node.name,
     "namespace": _namespace_info,
     "namespaces": _namespaces,
@@ -395,7 +421,7 @@ _HANDLERS: dict[str, Handler] = {
     "peers-clear-std": _peers,
     "peers-generation": lambda node, _: str(node.membership.peers_generation),
     "peers-tls-alt": _no_peers,
-    "peers-tls-std": _no_peers,
+    "peers-tls-std": _peers_tls,
     "query-abort": _query_abort,
     "query-abort-all": _query_abort_all,
     "query-show": _query_show,
@@ -407,6 +433,8 @@ _HANDLERS: dict[str, Handler] = {
     "service": _service,
     "service-clear-alt": _fixed(""),
     "service-clear-std": _service,
+    "service-tls-alt": _fixed(""),
+    "service-tls-std": _service_tls,
     "services": _services,
     "services-alumni": _services,
     "sets": _sets,

@@ -7,9 +7,10 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 
+from aerospike_magic.devserver.accounts import account_environment
 from aerospike_magic.devserver.orders import ClusterControl
 from aerospike_magic.errors import DevServerError
 
@@ -28,6 +29,11 @@ class DevServer:
         host: address to listen on.
         nodes: how many nodes the cluster has.
         data: a directory that keeps the data over restarts; None for memory only.
+        users: who may log in, name → password, or name → (password, roles with commas); logins are demanded if given.
+        session_ttl_s: seconds a login's token lives, a day by default.
+        tls_certfile, tls_keyfile: PEM files of the server's certificate and its key; it speaks TLS only if given.
+        tls_cafile: PEM file of the authorities of client certificates, which are demanded if given.
+        tls_name: the name told to clients; the certificate's by default.
         timeout_s: how long loading and starting may take.
 
     Attributes:
@@ -55,6 +61,12 @@ class DevServer:
         host: str = "127.0.0.1",
         nodes: int = 1,
         data: str | os.PathLike[str] | None = None,
+        users: Mapping[str, str | tuple[str, str]] | None = None,
+        session_ttl_s: int | None = None,
+        tls_certfile: str | os.PathLike[str] | None = None,
+        tls_keyfile: str | os.PathLike[str] | None = None,
+        tls_cafile: str | os.PathLike[str] | None = None,
+        tls_name: str | None = None,
         timeout_s: float = 120.0,
     ) -> None:
         self.host = host
@@ -77,6 +89,21 @@ class DevServer:
             self._arguments += ["--data", os.fspath(data)]
         for source in load:
             self._arguments += ["--load", source]
+        self._passwords: dict[str, str] = {}
+        if users is not None:
+            given = {name: (is_, "") if isinstance(is_, str) else is_ for name, is_ in users.items()}
+            arguments, self._passwords = account_environment(given)
+            self._arguments += arguments
+        options = {
+            "--session-ttl": session_ttl_s,
+            "--tls-certfile": tls_certfile,
+            "--tls-keyfile": tls_keyfile,
+            "--tls-cafile": tls_cafile,
+            "--tls-name": tls_name,
+        }
+        for option, value in options.items():
+            if value is not None:
+                self._arguments += [option, str(value)]
 
     @property
     def address(self) -> str:
@@ -98,6 +125,7 @@ class DevServer:
             stdout=subprocess.PIPE,
             stderr=None,
             text=True,
+            env={**os.environ, **self._passwords},
             # A notebook's interrupt goes to the whole process group; the server is not what the user means by it.
             process_group=0,
         )

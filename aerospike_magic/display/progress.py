@@ -113,9 +113,11 @@ def bar(fraction: float, cells: int) -> str:
 
 def mismatch_lines(scans: Iterable[ScanProgress]) -> list[str]:
     """Say which values did not fit their column and which bins the sampled schema has not seen."""
+    from aerospike_magic.scan.progress import most_telling
+
     lines = []
     for scan in scans:
-        for found in scan.mismatches:
+        for found in most_telling(scan.mismatches):
             example = f', e.g. "{_short(found.example, 60)}"' if found.example else ""
             where = f"{scan.namespace}.{scan.set_name}, bin `{found.bin}`"
             if found.kind == "unseen":

@@ -5,7 +5,7 @@ A snapshot never changes after it was made, so a widget, a terminal line and a t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
@@ -56,6 +56,25 @@ class Mismatch:
         if self.kind == "unseen":
             return f"{values} of bin {self.bin!r}, which the sample did not have, are left out, e.g. {self.example}"
         return f"{values} of bin {self.bin!r} did not fit and are NULL, e.g. {self.example}"
+
+
+def most_telling(mismatches: Sequence[Mismatch], n_bins: int = 8) -> tuple[Mismatch, ...]:
+    """Return what a person reads: the bins with most values, and the others of each kind as one entry.
+
+    Args:
+        mismatches: of one scan; they may be of hundreds of bins.
+        n_bins: bins to name.
+    """
+    ranked = sorted(mismatches, key=lambda one: -one.count)
+    shown, rest = ranked[:n_bins], ranked[n_bins:]
+    if len(rest) <= 1:
+        return tuple(ranked)
+    for kind in ("type", "unseen"):
+        others = [one for one in rest if one.kind == kind]
+        if others:
+            count, example = sum(one.count for one in others), others[0].example
+            shown.append(Mismatch(f"{others[0].bin} and others", count, example, others[0].kind))
+    return tuple(shown)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

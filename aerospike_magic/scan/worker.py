@@ -247,12 +247,15 @@ def _is_passing(error: BaseException) -> bool:
     """Whether asking again, maybe elsewhere, can help."""
     if isinstance(error, ServerError):
         return error.code in _PASSING
-    return not isinstance(error, AerospikeMagicError) or isinstance(error, ConnectError | ScanTimeout)
+    if isinstance(error, ConnectError):
+        return not error.is_lasting
+    return not isinstance(error, AerospikeMagicError) or isinstance(error, ScanTimeout)
 
 
 def _shut_down(connected: socket.socket) -> None:
     try:
-        connected.shutdown(socket.SHUT_RDWR)
+        # An SSLSocket's own would make it a plain one, while its worker still reads.
+        socket.socket.shutdown(connected, socket.SHUT_RDWR)
     except OSError:
         # Already closed by its worker, or never connected: nothing is left to wake.
         return

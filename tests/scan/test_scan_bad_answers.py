@@ -15,6 +15,7 @@ from aerospike_magic.devserver import DevServer
 from aerospike_magic.devserver.orders import ALL
 from aerospike_magic.errors import PartitionsUnavailable, ServerError
 from aerospike_magic.scan import Scan, ScanOptions, plan_scan
+from aerospike_magic.scan.progress import most_telling
 
 # -- cuts --
 
@@ -129,14 +130,15 @@ def test_records_of_nearly_a_megabyte(cluster: DevServer, joined: Connection) ->
     assert rows == {i: bytes([i]) * (size - 64) for i in range(12)}
 
 
-def test_thousands_of_bins_of_differing_names(cluster: DevServer, joined: Connection) -> None:
-    n, each = 800, 5
+@pytest.mark.parametrize("n", [800, pytest.param(6400, marks=pytest.mark.slow)])
+def test_thousands_of_bins_of_differing_names(cluster: DevServer, joined: Connection, n: int) -> None:
+    each, name_of_set = 5, f"wide{n}"
     for i in range(n):
         bins: dict[str, Any] = {f"b{i * each + k}": i for k in range(each)}
-        joined.client.put(("test", "wide", i), bins | {"i": i})
-    schema = joined.schema("test.wide", sample_records=200)
+        joined.client.put(("test", name_of_set, i), bins | {"i": i})
+    schema = joined.schema(f"test.{name_of_set}", sample_records=200)
     known = [c.bin for c in schema.bins]
-    table, progress = scan_all(joined, options=FAST, table="test.wide", n_rows=n)
+    table, progress = scan_all(joined, options=FAST, table=f"test.{name_of_set}", n_rows=n)
     assert sorted(table["i"].to_pylist()) == list(range(n))
     for name in known:
         if name != "i":
@@ -144,6 +146,9 @@ def test_thousands_of_bins_of_differing_names(cluster: DevServer, joined: Connec
             assert table.filter(table[name].is_valid())["i"].to_pylist() == [owner]
     unseen = sum(m.count for m in progress.mismatches if m.kind == "unseen")
     assert unseen == n * each - (len(known) - 1)
+    told = most_telling(progress.mismatches)
+    assert len(told) == 9
+    assert sum(m.count for m in told) == unseen
 
 
 def test_a_record_of_thousands_of_bins(cluster: DevServer, joined: Connection) -> None:
