@@ -8,11 +8,13 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from aerospike_magic.devserver import control
 from aerospike_magic.devserver.accounts import PASSWORD_VARIABLE, Account, load_users
 from aerospike_magic.devserver.cluster import Cluster, Protection
+from aerospike_magic.devserver.datadir import DataDirectory
 from aerospike_magic.devserver.files import Source, load_file
 from aerospike_magic.devserver.flights import load_flights
 from aerospike_magic.devserver.memory import release_unused
@@ -20,6 +22,7 @@ from aerospike_magic.devserver.record_size import DEFAULT_RECORD_SIZE, MAX_RECOR
 from aerospike_magic.devserver.security import DEFAULT_SESSION_TTL_S
 from aerospike_magic.devserver.settings import read_size
 from aerospike_magic.devserver.stopping import StopOrder
+from aerospike_magic.devserver.store import Namespace
 from aerospike_magic.devserver.synthetic import load_synthetic
 from aerospike_magic.devserver.tls import load_tls
 from aerospike_magic.devserver.warm import start_warming
@@ -95,6 +98,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FILE:NS.SET[:KEY]",
         help="load a Parquet, CSV or JSON lines file into a set, column KEY as the user key; may be repeated",
     )
+    parser.add_argument("--data", type=Path, metavar="DIR", help="keep the data in this directory, over restarts")
     parser.add_argument(
         "--max-record-size",
         type=_record_size,
@@ -184,9 +188,19 @@ def run(options: argparse.Namespace) -> int:
     sources = [Source.parse(text) for text in options.load]
     wanted += [source.namespace for source in sources]
     wanted += ["demo"] * options.demo + ["test"] * bool(options.synthetic)
-    namespaces = list(dict.fromkeys(wanted))
+    data = DataDirectory(options.data) if options.data is not None else None
+    try:
+        return _serve(options, data, list(dict.fromkeys([*wanted, *(data.names() if data else ())])), sources)
+    finally:
+        if data is not None:
+            data.close()
+
+
+def _serve(
+    options: argparse.Namespace, data: DataDirectory | None, namespaces: Sequence[str], sources: Sequence[Source]
+) -> int:
     protection = _protection(options)
-    cluster = Cluster(options.host, options.port, namespaces, options.nodes, options.node_name, protection)
+    cluster = Cluster(options.host, options.port, namespaces, options.nodes, options.node_name, protection, data)
     for namespace in cluster.storage.namespaces.values():
         namespace.max_record_size = options.max_record_size
     orders = control.Control(cluster)
@@ -197,17 +211,12 @@ def run(options: argparse.Namespace) -> int:
     if threading.current_thread() is threading.main_thread():
         stop.give_on_signals()
     if options.watch_stdin:
-        threading.Thread(target=_watch_stdin, args=(orders, stop), name="watch-stdin", daemon=True).start()
+        threading.Thread(target=_watch_stdin, args=(orders, stop, data), name="watch-stdin", daemon=True).start()
     warming = start_warming()
-    if options.demo:
-        log.info("loaded %s", load_flights(cluster.storage.namespaces["demo"]))
-    if options.synthetic:
-        log.info("loaded %d made-up records", load_synthetic(cluster.storage.namespaces["test"], options.synthetic))
-    for source in sources:
-        n_records = load_file(source, cluster.storage.namespaces[source.namespace])
-        log.info("loaded %d records of %s into %s.%s", n_records, source.path, source.namespace, source.set_name)
+    _load(options, cluster.storage.namespaces, sources)
     release_unused()
-    log.info("in-memory development server, not a database; namespaces %s", ", ".join(namespaces))
+    where = f"data in {data.path}" if data is not None else "in memory"
+    log.info("development server, not a database; %s; namespaces %s", where, ", ".join(namespaces))
     secured = f" with TLS, TLS name {protection.tls.name}" if protection.tls else ""
     log.info("listening on %s%s", ", ".join(cluster.membership.addresses), secured)
     # A client gives up after a second; the kernels it needs take longer the first time on a machine.
@@ -221,7 +230,17 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _watch_stdin(orders: control.Control, stop: StopOrder) -> None:
+def _load(options: argparse.Namespace, namespaces: Mapping[str, Namespace], sources: Sequence[Source]) -> None:
+    if options.demo:
+        log.info("loaded %s", load_flights(namespaces["demo"]))
+    if options.synthetic:
+        log.info("loaded %d made-up records", load_synthetic(namespaces["test"], options.synthetic))
+    for source in sources:
+        n_records = load_file(source, namespaces[source.namespace])
+        log.info("loaded %d records of %s into %s.%s", n_records, source.path, source.namespace, source.set_name)
+
+
+def _watch_stdin(orders: control.Control, stop: StopOrder, kept: DataDirectory | None) -> None:
     """Carry out what the parent orders; stop when standard input ends: that is how a killed parent is noticed."""
     pending = b""
     while data := os.read(0, 65536):
@@ -229,6 +248,8 @@ def _watch_stdin(orders: control.Control, stop: StopOrder) -> None:
         for line in lines:
             print(orders.run(line.decode(errors="replace")), flush=True)
     stop.give()
+    if kept is not None:
+        kept.close()
     # Whatever is still busy has no one left to answer.
     os._exit(0)
 

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from aerospike_magic.devserver.datadir import DataDirectory
 from aerospike_magic.devserver.faults import Faults
 from aerospike_magic.devserver.membership import Membership
 from aerospike_magic.devserver.node import Node, Storage, format_address
@@ -61,9 +62,10 @@ class Cluster:
         n_nodes: how many nodes.
         first_name: the first node's id; the others count up its fourth digit from the right of the prefix.
         protection: what clients must show.
+        data: where the namespaces are kept; None for nowhere but in memory.
 
     Raises:
-        DevServerError: a port cannot be listened on.
+        DevServerError: a port cannot be listened on, or the data cannot be read.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Cluster:
         n_nodes: int,
         first_name: str,
         protection: Protection | None = None,
+        data: DataDirectory | None = None,
     ) -> None:
         self._protection = protection or Protection()
         servers: list[Server] = []
@@ -84,7 +87,7 @@ class Cluster:
             for server in servers:
                 server.stop()
             raise
-        self.storage = Storage(namespaces)
+        self.storage = Storage(namespaces, data)
         names = [_node_name(first_name, i) for i in range(n_nodes)]
         self.membership = Membership(names, [format_address(host, server.port) for server in servers])
         self.members = [

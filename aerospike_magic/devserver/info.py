@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from aerospike_magic.devserver import configuration
 from aerospike_magic.devserver.directory import N_PARTITIONS
+from aerospike_magic.devserver.journal import NotStored
 from aerospike_magic.devserver.node import BUILD, Node
 from aerospike_magic.devserver.security import Guard
 from aerospike_magic.devserver.settings import get_config, namespace_configuration, set_config
@@ -20,6 +21,7 @@ from aerospike_magic.devserver.shares import count_namespace, count_sets, held_p
 from aerospike_magic.devserver.sindex import KINDS, TYPES, SecondaryIndex
 from aerospike_magic.devserver.store import EPOCH_S, Namespace, SetState, now_ms, now_s
 from aerospike_magic.wire.info import parse_info_pairs
+from aerospike_magic.wire.message import ResultCode
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +75,8 @@ def answer_info(node: Node, command: str, guard: Guard | None = None) -> str:
         return handler(node, parameters)
     except InfoError as error:
         return error.answer
+    except NotStored as error:
+        return f"ERROR:{ResultCode.OUT_OF_SPACE:d}:{error.message}"
 
 
 def _split(command: str) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aerospike_magic.devserver.datadir import DataDirectory
 from aerospike_magic.devserver.jobs import QueryJobs
 from aerospike_magic.devserver.membership import MASTER, NONE, Membership
 from aerospike_magic.devserver.security import Security
@@ -42,11 +43,17 @@ class Storage:
 
     Args:
         namespaces: their names.
+        data: where they are kept; None for nowhere but in memory.
+
+    Raises:
+        DevServerError: what is kept there cannot be read.
     """
 
-    def __init__(self, namespaces: Sequence[str]) -> None:
+    def __init__(self, namespaces: Sequence[str], data: DataDirectory | None = None) -> None:
         self.namespaces = {name: Namespace(name) for name in namespaces}
         self.indexes = {name: Indexes(state) for name, state in self.namespaces.items()}
+        if data is not None:
+            data.open(self.namespaces, self.indexes)
 
 
 class Node:

@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from aerospike_magic.devserver.cdt.results import CdtError
 from aerospike_magic.devserver.cdt.settle import settle
+from aerospike_magic.devserver.journal import Kind, NotStored
 from aerospike_magic.devserver.kernels.settled import find_unsettled
-from aerospike_magic.devserver.kernels.write import ROW_HEAD, plain_row_end, write_rows
+from aerospike_magic.devserver.kernels.write import ROW_HEAD, plain_row_end, plain_rows_end, write_rows
 from aerospike_magic.devserver.store import Namespace, now_ms
 from aerospike_magic.wire.batch import BatchRow
 from aerospike_magic.wire.message import FieldType, decode_fields, decode_ops
@@ -69,15 +70,8 @@ def find_plain_batch(field: bytes) -> PlainBatch | None:
     place = _COUNT.size
     if n_rows * ROW_HEAD > len(field):
         return None
-    largest = 0
-    for _ in range(n_rows):
-        end = plain_row_end(data, place, head, len(head))
-        if end < 0:
-            return None
-        if end - place > largest:
-            largest = end - place
-        place = end
-    if place != len(field):
+    end, largest = plain_rows_end(data, place, n_rows, head, len(head))
+    if end != len(field):
         return None
     settled = _settle(data, n_rows, len(head))
     if settled is None:
@@ -119,9 +113,13 @@ def put_plain_batch(namespace: Namespace, batch: PlainBatch) -> tuple[bytes, lis
         batch: what.
 
     Returns:
-        the answers of the rows that were put, and the rows that are left to do.
+        the answers of the rows that were put, and the rows that are left to do: all of them if they cannot be written
+        down together, so that each is answered for itself.
     """
-    state = namespace.set_state(batch.set_name)
+    try:
+        state = namespace.set_state(batch.set_name)
+    except NotStored:
+        return b"", _all_rows(batch)
     out = np.empty(len(batch.data), np.uint8)
     existing = np.empty(batch.n_rows, np.int64)
     with namespace.lock:
@@ -154,8 +152,22 @@ def put_plain_batch(namespace: Namespace, batch: PlainBatch) -> tuple[bytes, lis
         arena.used = end
         if n_put:
             namespace.count_record(state, n_put, end - start)
+            if namespace.journal is not None:
+                try:
+                    namespace.journal.append(Kind.RECORDS, arena.bytes[start:end])
+                except NotStored:
+                    namespace.take_back(start, end)
+                    return b"", _all_rows(batch)
     rows = [_row(batch, int(at)) for at in existing[:n_existing]]
     return out[:out_size].tobytes(), rows
+
+
+def _all_rows(batch: PlainBatch) -> list[BatchRow]:
+    rows, at = [], _COUNT.size
+    while at < len(batch.data):
+        rows.append(_row(batch, at))
+        at = plain_row_end(batch.data, at, batch.head, len(batch.head))
+    return rows
 
 
 def _row(batch: PlainBatch, at: int) -> BatchRow:

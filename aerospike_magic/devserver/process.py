@@ -28,6 +28,7 @@ class DevServer:
         port: port to listen on, 0 for a free one.
         host: address to listen on.
         nodes: how many nodes the cluster has.
+        data: a directory that keeps the data over restarts; None for memory only.
         max_record_size: bytes of the largest record, 64 to 8 MiB; None for a server's default, 1 MiB.
         users: who may log in, name → password, or name → (password, roles with commas); logins are demanded if given.
         session_ttl_s: seconds a login's token lives, a day by default.
@@ -60,6 +61,7 @@ class DevServer:
         port: int = 0,
         host: str = "127.0.0.1",
         nodes: int = 1,
+        data: str | os.PathLike[str] | None = None,
         max_record_size: int | None = None,
         users: Mapping[str, str | tuple[str, str]] | None = None,
         session_ttl_s: int | None = None,
@@ -87,6 +89,8 @@ class DevServer:
             self._arguments.append("--demo")
         if synthetic:
             self._arguments += ["--synthetic", str(synthetic)]
+        if data is not None:
+            self._arguments += ["--data", os.fspath(data)]
         for source in load:
             self._arguments += ["--load", source]
         self._passwords: dict[str, str] = {}
@@ -154,7 +158,8 @@ class DevServer:
         with contextlib.suppress(OSError):
             process.terminate()
         try:
-            process.wait(timeout=5)
+            # With data to send to the disk, that may take its time.
+            process.wait(timeout=60 if "--data" in self._arguments else 5)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from aerospike_magic.devserver.journal import NotStored
 from aerospike_magic.devserver.operations import READS, WRITES, Operations, Refused, read_operation, unsupported
 from aerospike_magic.devserver.record_size import is_too_big
 from aerospike_magic.devserver.store import Namespace, Record, encode_op, now_ms, now_s
@@ -79,6 +80,8 @@ def run_command(namespace: Namespace, command: Command) -> Answer:
             if command.info2 & _DELETE:
                 return _delete(namespace, command, record)
             return _write(namespace, command, record)
+        except NotStored:
+            return Answer(ResultCode.OUT_OF_SPACE)
         except Refused as refused:
             if record is None:
                 return Answer(refused.code)

@@ -91,6 +91,23 @@ def plain_row_end(data: np.ndarray, at: int, head: np.ndarray, head_size: int) -
 
 
 @jit
+def plain_rows_end(data: np.ndarray, at: int, n_rows: int, head: np.ndarray, head_size: int) -> tuple[int, int]:
+    """Check the rows of a batch.
+
+    Returns:
+        where the last one ends, -1 if one of them is not a plain write; and the bytes of the largest.
+    """
+    largest = 0
+    for _ in range(n_rows):
+        end = plain_row_end(data, at, head, head_size)
+        if end < 0:
+            return -1, 0
+        largest = max(largest, end - at)
+        at = end
+    return at, largest
+
+
+@jit
 def write_rows(
     data: np.ndarray,
     at: int,
