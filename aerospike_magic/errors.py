@@ -62,7 +62,22 @@ class ConfigError(AerospikeMagicError):
 
 
 class ConnectError(AerospikeMagicError):
-    """No node could be reached, the login was refused, or TLS failed."""
+    """No node could be reached, the login was refused, or TLS failed.
+
+    `is_lasting` says that asking again cannot help: a wrong password, a certificate that is not trusted.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        node: str | None = None,
+        partition: int | None = None,
+        is_lasting: bool = False,
+    ) -> None:
+        super().__init__(message, hint=hint, node=node, partition=partition)
+        self.is_lasting = is_lasting
 
 
 class WireError(AerospikeMagicError):

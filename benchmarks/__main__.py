@@ -22,6 +22,7 @@ MEASUREMENTS = {
     "e": "streamed_aggregate",
     "f": "first_progress",
     "g": "imports",
+    "h": "batch_load",
 }
 
 

@@ -84,7 +84,7 @@ def _load(client: Any, records: int) -> str:
     name = f"bench_{records}"
     print(f"writing {records:,} records to {NAMESPACE}.{name} …", flush=True)
     for start in range(0, records, _WRITES_A_BATCH):
-        rows = _rows(start, min(start + _WRITES_A_BATCH, records))
+        rows = make_rows(start, min(start + _WRITES_A_BATCH, records))
         writes = [
             batch.Write((NAMESPACE, name, row["id"]), [operations.write(b, v) for b, v in row.items()]) for row in rows
         ]
@@ -95,7 +95,7 @@ def _load(client: Any, records: int) -> str:
     return name
 
 
-def _rows(start: int, end: int) -> list[dict[str, Any]]:
+def make_rows(start: int, end: int) -> list[dict[str, Any]]:
     random = np.random.default_rng(start)
     ids = range(start, end)
     prices = np.round(random.random(len(ids)) * 1000, 2).tolist()

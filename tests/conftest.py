@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from certificates import write_certificates
 from under_test import TestServer
 
 
@@ -76,3 +78,12 @@ def connection(server: TestServer) -> Iterator[Any]:
 
     with connect(server.address) as connected:
         yield connected
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with certificates, see `write_certificates`."""
+    pytest.importorskip("cryptography")
+    folder = tmp_path_factory.mktemp("tls")
+    write_certificates(folder)
+    return folder

@@ -6,15 +6,24 @@ The official client does seeds, tending, TLS, login, info, key reads and writes;
 from __future__ import annotations
 
 import socket
-from typing import Any
+import ssl
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import aerospike
 from aerospike import exception as client_errors
 
 from aerospike_magic.connection.refusals import translate, unreachable
 from aerospike_magic.connection.settings import ConnectionSettings
-from aerospike_magic.errors import AerospikeMagicError
+from aerospike_magic.connection.sockets import SocketOpener, seed_tls_name
+from aerospike_magic.errors import AerospikeMagicError, ConnectError, ServerError
+from aerospike_magic.wire.result import ResultCode
 
+T = TypeVar("T")
+
+_RELOGIN_S = 3.0
+_RELOGIN_POLL_S = 0.1
 _AUTH = {
     "internal": aerospike.AUTH_INTERNAL,
     "external": aerospike.AUTH_EXTERNAL,
@@ -34,7 +43,7 @@ def client_config(settings: ConnectionSettings) -> dict[str, Any]:
         "query": {"socket_timeout": timeout_ms},
     }
     config: dict[str, Any] = {
-        "hosts": [(h.name, h.port, h.tls_name or settings.tls_name or h.name) for h in settings.hosts]
+        "hosts": [(h.name, h.port, seed_tls_name(settings, h)) for h in settings.hosts]
         if settings.tls
         else [(h.name, h.port) for h in settings.hosts],
         "connect_timeout": int(settings.connect_timeout_s * 1000),
@@ -75,17 +84,50 @@ def open_client(settings: ConnectionSettings) -> aerospike.Client:
     return client
 
 
+def with_session(call: Callable[[], T]) -> T:
+    """Make a call of the official client; if its session has expired, again until it has a new one.
+
+    A new connection that is refused for its token makes the client log in when it next looks after the cluster, which
+    is every second; the call itself it gives up.
+    """
+    deadline = time.monotonic() + _RELOGIN_S
+    while True:
+        try:
+            return call()
+        except (client_errors.AerospikeError, ServerError) as error:
+            if getattr(error, "code", None) != ResultCode.EXPIRED_SESSION or time.monotonic() > deadline:
+                raise
+        time.sleep(_RELOGIN_POLL_S)
+
+
 def _explain(error: Exception, settings: ConnectionSettings) -> AerospikeMagicError:
     ours = translate(error, settings, f"connect to {settings.address}")
     if getattr(error, "code", None) not in (-1, -3, -7, -8, 9, -10, -11, -12, -16):
         return ours
+    if settings.tls and (failure := _tls_failure(settings)) is not None:
+        return failure
     return unreachable(settings, [(str(h), _probe(h.name, h.port, settings)) for h in settings.hosts[:4]], ours.message)
+
+
+def _tls_failure(settings: ConnectionSettings) -> ConnectError | None:
+    """Find out whether it was TLS: the client has one word for whatever goes wrong there."""
+    opener = SocketOpener(settings)
+    for host in settings.hosts[:4]:
+        try:
+            opener.check_tls(host)
+        except ConnectError as error:
+            if "TLS" in error.message:
+                error.node = None  # the message has its address
+                return error
+    return None
 
 
 def _probe(host: str, port: int, settings: ConnectionSettings) -> str:
     """Say in words what one TCP connection does: the client's own words are the same for every failure."""
     try:
-        with socket.create_connection((host, port), timeout=min(settings.connect_timeout_s, 2.0)):
+        with socket.create_connection((host, port), timeout=min(settings.connect_timeout_s, 2.0)) as there:
+            if not settings.tls and _speaks_tls(there):
+                return "it speaks TLS"
             return "it accepts connections but does not speak to us"
     except socket.gaierror:
         return "no such host name"
@@ -93,3 +135,16 @@ def _probe(host: str, port: int, settings: ConnectionSettings) -> str:
         return "no answer in time"
     except OSError as error:
         return (error.strerror or type(error).__name__).lower()
+
+
+def _speaks_tls(there: socket.socket) -> bool:
+    """Whether a handshake gets anywhere, if only to a refusal; nothing is sent through it."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with context.wrap_socket(there):
+            return True
+    except ssl.SSLError as error:
+        return "ALERT" in (error.reason or "")
+    except OSError:
+        return False

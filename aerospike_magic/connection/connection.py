@@ -14,14 +14,14 @@ import aerospike
 
 from aerospike_magic.connection import catalog
 from aerospike_magic.connection.catalog import IndexInfo, NamespaceInfo, SetInfo
-from aerospike_magic.connection.client import open_client
+from aerospike_magic.connection.client import open_client, with_session
 from aerospike_magic.connection.cluster import Node, PartitionMap, build_partition_map, parse_peer_tls_names
 from aerospike_magic.connection.names import no_such_set, split_name
 from aerospike_magic.connection.records import batch_keys, read_batch
 from aerospike_magic.connection.refusals import checked_answer, translated
 from aerospike_magic.connection.sample import plan_sample, read_sample
 from aerospike_magic.connection.settings import ConnectionSettings, resolve_settings
-from aerospike_magic.connection.sockets import SocketOpener
+from aerospike_magic.connection.sockets import SocketOpener, seed_tls_name
 from aerospike_magic.errors import AerospikeMagicError, ConnectError, ServerError
 from aerospike_magic.schema.infer import SampleRecord, infer_schema
 from aerospike_magic.schema.nested import kernels_ready
@@ -236,14 +236,13 @@ class Connection:
         """
         rows = self._node_rows()
         tls_names = self._tls_names() if self._settings.tls else {}
-        fallback = self._settings.tls_name if self._settings.tls else None
         return sorted(
             (
                 Node(
                     row["node_name"],
                     row["address"],
                     int(row["port"]),
-                    tls_names.get(row["node_name"], fallback or (row["address"] if self._settings.tls else None)),
+                    tls_names.get(row["node_name"]) or self._seed_tls_name(row["address"]),
                 )
                 for row in rows
             ),
@@ -347,7 +346,7 @@ class Connection:
         """
         wanted = batch_keys(namespace, set_name, keys, digests)
         with translated(self._settings, f"read {len(wanted)} keys of {namespace}.{set_name}"):
-            return read_batch(self.client, wanted, bins)
+            return with_session(lambda: read_batch(self.client, wanted, bins))
 
     def _sample(self, namespace: str, set_name: str, sample_records: int) -> SetSchema:
         objects = next((s.objects for s in self.sets(namespace) if s.name == set_name), None)
@@ -368,7 +367,8 @@ class Connection:
     def _info_one(self, command: str, name: str, timeout_s: float | None = None) -> str:
         policy = {} if timeout_s is None else {"timeout": int(timeout_s * 1000)}
         with translated(self._settings, f"ask {command!r}", node=name):
-            return checked_answer(command, self.client.info_single_node(command, name, policy), name)
+            answer = with_session(lambda: self.client.info_single_node(command, name, policy))
+            return checked_answer(command, answer, name)
 
     def _info_all(self, command: str, timeout_s: float | None = None) -> dict[str, str]:
         """Ask all nodes; one that does not answer is left out, unless none does."""
@@ -389,6 +389,14 @@ class Connection:
         if not rows:
             raise ConnectError("the cluster has no node that can be reached", hint="is the server running?")
         return rows
+
+    def _seed_tls_name(self, address: str) -> str | None:
+        """The TLS name of a node that no peer tells of, so a seed: the one of that address, or the first."""
+        settings = self._settings
+        if not settings.tls:
+            return None
+        seed = next((host for host in settings.hosts if host.name == address), settings.hosts[0])
+        return seed_tls_name(settings, seed)
 
     def _tls_names(self) -> dict[str, str]:
         command = "peers-tls-alt" if self._settings.services_alternate else "peers-tls-std"

@@ -6,6 +6,7 @@ in none of them: only the user's name and the addresses are ours to tell.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -18,6 +19,9 @@ from aerospike_magic.wire.info import parse_info_failure
 # Result codes of the server (as/include/base/proto.h) and, below zero, of the C client (as_status.h).
 _CLIENT_TIMEOUT = {9, -8}
 _NO_CONNECTION = {-10, -11, -12, -16, -7, -3}
+# X509_V_ERR_…, from OpenSSL's x509_vfy.h.
+_UNKNOWN_AUTHORITY = {18, 19, 20, 21}
+_WRONG_NAME = {62, 64}
 _SECURITY = {
     51: "the server does not support security",
     52: "security is not enabled on the server",
@@ -26,10 +30,12 @@ _SECURITY = {
     62: "the password is wrong",
     63: "the password has expired",
     64: "the password is not allowed",
-    65: "the credential was refused",
+    65: "the password is wrong (or another credential)",
     66: "the session has expired",
     80: "the server wants a login",
+    90: "the server knows no external users (LDAP)",
 }
+_LASTING = {60, 61, 62, 63, 64, 65, 80, 90}
 _AFTER_LOGIN = {
     81: "the user lacks the role for this",
     82: "this machine is not on the user's whitelist",
@@ -97,16 +103,20 @@ def unreachable(settings: ConnectionSettings, tried: Sequence[tuple[str, str]], 
 def login_refused(settings: ConnectionSettings, code: int, *, node: str | None = None) -> ConnectError:
     """Return the error for a login that the server refused with a result code."""
     reason = _SECURITY.get(code, f"code {code}")
+    if code == 80 and settings.user:
+        reason = "the server does not know it any more"
     if code in (60, 62, 63, 64, 65):
         hint = f"check user and password ({_credential_source(settings)}), and auth={settings.auth!r}"
-    elif code == 80:
+    elif code == 80 and not settings.user:
         hint = "give user=… and password=…, or AEROSPIKE_USER and AEROSPIKE_PASSWORD"
+    elif code == 90:
+        hint = "try auth='internal'"
     elif code in (51, 52):
         hint = "connect without a user"
     else:
         hint = "connect again"
     who = f"the login of user {settings.user!r}" if settings.user else "the connection"
-    return ConnectError(f"{who} was refused: {reason}", hint=hint, node=node)
+    return ConnectError(f"{who} was refused: {reason}", hint=hint, node=node, is_lasting=code in _LASTING)
 
 
 def tls_failed(settings: ConnectionSettings, said: str, *, node: str | None = None) -> ConnectError:
@@ -117,6 +127,43 @@ def tls_failed(settings: ConnectionSettings, said: str, *, node: str | None = No
         else "the server may want TLS: give tls=True"
     )
     return ConnectError(f"TLS with {settings.address} failed: {said}", hint=hint, node=node)
+
+
+def tls_refused(
+    settings: ConnectionSettings, error: ssl.SSLError | ssl.CertificateError, tls_name: str, *, node: str | None = None
+) -> ConnectError:
+    """Return the error for a handshake that either side refused, in words for its usual causes.
+
+    Args:
+        settings: of the attempt.
+        error: what Python's TLS raised.
+        tls_name: the name that was wanted.
+        node: the node, when known.
+    """
+    verify_code = getattr(error, "verify_code", 0)
+    reason = getattr(error, "reason", None) or ""
+    if verify_code in _UNKNOWN_AUTHORITY:
+        said = "no authority that we trust has signed the server's certificate"
+        hint = "tls_cafile is the PEM file of the one that has"
+    elif verify_code in _WRONG_NAME:
+        said = f"the server's certificate is not for the name {tls_name!r}"
+        hint = "tls_name is the name in the certificate"
+    elif "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason:
+        said = "the server did not accept us"
+        if not settings.tls_certfile:
+            said, hint = "the server wants a client certificate", "give tls_certfile and tls_keyfile"
+        else:
+            hint = "is tls_certfile signed by an authority that the server trusts?"
+    elif "ALERT_UNKNOWN_CA" in reason:
+        said = "the server does not trust the authority of our client certificate"
+        hint = "check tls_certfile"
+    elif isinstance(error, ssl.SSLEOFError):
+        return tls_failed(settings, "the server ended the connection; maybe it speaks no TLS there", node=node)
+    elif reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
+        said, hint = "the server does not speak TLS there", "is the port right? without TLS: tls=False"
+    else:
+        return tls_failed(settings, getattr(error, "verify_message", "") or reason or str(error), node=node)
+    return ConnectError(f"TLS with {settings.address} failed: {said}", hint=hint, node=node, is_lasting=True)
 
 
 def _credential_source(settings: ConnectionSettings) -> str:

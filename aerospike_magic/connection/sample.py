@@ -115,8 +115,8 @@ def read_sample(
     for wait_s in _WAITS_S:
         try:
             return _read_runs(open_socket, find_map(), set_name, runs, sample_records)
-        except ConnectError:
-            if time.monotonic() + wait_s > patience_ends:
+        except ConnectError as error:
+            if error.is_lasting or time.monotonic() + wait_s > patience_ends:
                 raise
         time.sleep(wait_s)
     return _read_runs(open_socket, find_map(), set_name, runs, sample_records)

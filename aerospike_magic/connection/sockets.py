@@ -14,9 +14,10 @@ import time
 from dataclasses import dataclass, field
 
 from aerospike_magic.connection.cluster import Node
-from aerospike_magic.connection.refusals import login_refused, tls_failed
+from aerospike_magic.connection.hosts import Host
+from aerospike_magic.connection.refusals import login_refused, tls_failed, tls_refused
 from aerospike_magic.connection.settings import ConnectionSettings
-from aerospike_magic.errors import AerospikeMagicError, ConnectError, WireError
+from aerospike_magic.errors import ConnectError, WireError
 from aerospike_magic.wire.login import (
     LoginResponse,
     decode_login_response,
@@ -32,6 +33,7 @@ from aerospike_magic.wire.result import ResultCode
 _MAX_ANSWER = 1 << 20
 # The C client gives a token up this long before it expires (as_admin.c), so that none expires on its way.
 _EXPIRY_MARGIN_S = 60.0
+_REFUSAL_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +59,54 @@ class SocketOpener:
     def open(self, node: Node, timeout_s: float | None = None) -> socket.socket:
         """Open a socket to a node; see `Connection.open_socket`."""
         raw = self._connect(node)
+        secured = raw
         try:
             secured = self._encrypt(raw, node)
             if self._settings.auth != "none":
                 self._log_in(secured, node)
             secured.settimeout(self._settings.timeout_s if timeout_s is None else timeout_s)
             return secured
-        except AerospikeMagicError:
-            raw.close()
-            raise
         except OSError as error:
-            raw.close()
-            raise ConnectError(f"the login failed: {_words(error)}", node=str(node)) from error
+            failure = self._failed_login(secured, node, error)
+            secured.close()
+            raise failure from error
         except BaseException:
-            raw.close()
+            secured.close()
             raise
+
+    def _failed_login(self, secured: socket.socket, node: Node, error: OSError) -> ConnectError:
+        if isinstance(secured, ssl.SSLSocket):
+            # With TLS 1.3 a server refuses our certificate, or its absence, after the handshake; what it said may
+            # still be there to read when we already failed to write.
+            try:
+                secured.settimeout(_REFUSAL_S)
+                secured.recv(1)
+            except ssl.SSLError as refusal:
+                error = refusal
+            except OSError:
+                pass
+        if isinstance(error, ssl.SSLError):
+            return tls_refused(self._settings, error, _tls_name(node), node=str(node))
+        return ConnectError(f"the login failed: {_words(error)}", node=str(node))
+
+    def check_tls(self, host: Host) -> None:
+        """Shake hands with a seed, to find out why the official client could not.
+
+        Raises:
+            ConnectError: it cannot be reached, or TLS failed.
+        """
+        node = Node("seed", host.name, host.port, seed_tls_name(self._settings, host))
+        with self._connect(node) as raw:
+            try:
+                with self._encrypt(raw, node) as secured:
+                    # With TLS 1.3 a refusal comes after the handshake. To write would be to race with it.
+                    secured.settimeout(_REFUSAL_S)
+                    secured.recv(1)
+            except ssl.SSLError as error:
+                raise tls_refused(self._settings, error, _tls_name(node), node=str(node)) from error
+            except OSError:
+                # Whatever it is, it is not TLS.
+                return
 
     def _connect(self, node: Node) -> socket.socket:
         try:
@@ -90,10 +125,9 @@ class SocketOpener:
         if not self._settings.tls:
             return raw
         try:
-            return self._tls_context().wrap_socket(raw, server_hostname=node.tls_name or node.host)
+            return self._tls_context().wrap_socket(raw, server_hostname=_tls_name(node))
         except (ssl.SSLError, ssl.CertificateError) as error:
-            said = getattr(error, "verify_message", "") or getattr(error, "reason", "") or str(error)
-            raise tls_failed(self._settings, str(said), node=str(node)) from error
+            raise tls_refused(self._settings, error, _tls_name(node), node=str(node)) from error
         except OSError as error:
             raise tls_failed(self._settings, _words(error), node=str(node)) from error
 
@@ -146,6 +180,15 @@ class SocketOpener:
             if self._credential is None:
                 self._credential = hash_password(password)
             return self._credential
+
+
+def seed_tls_name(settings: ConnectionSettings, host: Host) -> str:
+    """The name that a seed's certificate must carry."""
+    return host.tls_name or settings.tls_name or host.name
+
+
+def _tls_name(node: Node) -> str:
+    return node.tls_name or node.host
 
 
 def _ask(sock: socket.socket, request: bytes, node: Node) -> LoginResponse:

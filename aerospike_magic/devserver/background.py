@@ -17,7 +17,8 @@ from aerospike_magic.devserver.evaluate import Expression
 from aerospike_magic.devserver.instructions import ExpressionError
 from aerospike_magic.devserver.jobs import QueryJob
 from aerospike_magic.devserver.node import Node
-from aerospike_magic.devserver.records import WRITES, Command, Filter, Refused, run_command
+from aerospike_magic.devserver.operations import WRITES, Refused
+from aerospike_magic.devserver.records import Command, Filter, run_command
 from aerospike_magic.devserver.sindex import SecondaryIndex
 from aerospike_magic.devserver.store import Namespace
 from aerospike_magic.errors import WireError

@@ -10,10 +10,14 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from aerospike_magic.devserver.datadir import DataDirectory
 from aerospike_magic.devserver.faults import Faults
 from aerospike_magic.devserver.membership import Membership
 from aerospike_magic.devserver.node import Node, Storage, format_address
+from aerospike_magic.devserver.security import DEFAULT_SESSION_TTL_S, Security
 from aerospike_magic.devserver.server import Server
+from aerospike_magic.devserver.tls import Tls
+from aerospike_magic.devserver.users import Users
 from aerospike_magic.errors import DevServerError
 
 _JOIN_S = 5.0
@@ -29,6 +33,25 @@ class Member:
     thread: threading.Thread | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """What clients must show to come in; nothing by default.
+
+    Attributes:
+        users: who may log in; None for no logins.
+        session_ttl_s: seconds a login's token lives.
+        tls: how nodes encrypt; None for in clear.
+    """
+
+    users: Users | None = None
+    session_ttl_s: int = DEFAULT_SESSION_TTL_S
+    tls: Tls | None = None
+
+    def new_security(self) -> Security | None:
+        """A node's logins."""
+        return None if self.users is None else Security(self.users, self.session_ttl_s)
+
+
 class Cluster:
     """The nodes of this process.
 
@@ -38,12 +61,24 @@ class Cluster:
         namespaces: names of the namespaces.
         n_nodes: how many nodes.
         first_name: the first node's id; the others count up its fourth digit from the right of the prefix.
+        protection: what clients must show.
+        data: where the namespaces are kept; None for nowhere but in memory.
 
     Raises:
-        DevServerError: a port cannot be listened on.
+        DevServerError: a port cannot be listened on, or the data cannot be read.
     """
 
-    def __init__(self, host: str, port: int, namespaces: Sequence[str], n_nodes: int, first_name: str) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        namespaces: Sequence[str],
+        n_nodes: int,
+        first_name: str,
+        protection: Protection | None = None,
+        data: DataDirectory | None = None,
+    ) -> None:
+        self._protection = protection or Protection()
         servers: list[Server] = []
         try:
             for i in range(n_nodes):
@@ -52,11 +87,11 @@ class Cluster:
             for server in servers:
                 server.stop()
             raise
-        self.storage = Storage(namespaces)
+        self.storage = Storage(namespaces, data)
         names = [_node_name(first_name, i) for i in range(n_nodes)]
         self.membership = Membership(names, [format_address(host, server.port) for server in servers])
         self.members = [
-            Member(Node(name, host, server.port, self.storage, membership=self.membership, index=i), server)
+            Member(self._new_node(name, host, server.port, i), server)
             for i, (name, server) in enumerate(zip(names, servers, strict=True))
         ]
 
@@ -103,10 +138,22 @@ class Cluster:
             raise DevServerError(f"node {index} runs already")
         old = member.node
         member.server = Server(old.host, old.port)
-        member.node = Node(old.name, old.host, old.port, self.storage, membership=self.membership, index=index)
+        member.node = self._new_node(old.name, old.host, old.port, index)
         member.node.control = old.control
         _serve(member)
         self.membership.join(index)
+
+    def _new_node(self, name: str, host: str, port: int, index: int) -> Node:
+        return Node(
+            name,
+            host,
+            port,
+            self.storage,
+            membership=self.membership,
+            index=index,
+            security=self._protection.new_security(),
+            tls=self._protection.tls,
+        )
 
 
 def _serve(member: Member) -> None:

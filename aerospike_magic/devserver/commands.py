@@ -13,15 +13,20 @@ from aerospike_magic.devserver.evaluate import Expression
 from aerospike_magic.devserver.faults import Faults
 from aerospike_magic.devserver.instructions import ExpressionError
 from aerospike_magic.devserver.node import Node
+from aerospike_magic.devserver.operations import Refused
+from aerospike_magic.devserver.permissions import Permission
 from aerospike_magic.devserver.plain_batch import find_plain_batch, put_plain_batch
 from aerospike_magic.devserver.query import QueryRunner
-from aerospike_magic.devserver.records import Answer, Command, Filter, Refused, run_command
+from aerospike_magic.devserver.records import Answer, Command, Filter, run_command
+from aerospike_magic.devserver.security import Guard
 from aerospike_magic.devserver.store import partition_of
 from aerospike_magic.errors import WireError
 from aerospike_magic.wire.batch import BatchRow, decode_batch_request, encode_batch_last
 from aerospike_magic.wire.digest import DIGEST_SIZE
 from aerospike_magic.wire.message import (
     FieldType,
+    Info1,
+    Info2,
     Info3,
     Message,
     ResultCode,
@@ -49,10 +54,19 @@ class CommandRunner:
         connection: where answers go.
         client: the peer, as `query-show` tells it.
         faults: the node's, for queries that are to be refused.
+        guard: what the connection may do; None where everyone may do everything.
     """
 
-    def __init__(self, node: Node, connection: socket.socket, client: str, faults: Faults | None = None) -> None:
+    def __init__(
+        self,
+        node: Node,
+        connection: socket.socket,
+        client: str,
+        faults: Faults | None = None,
+        guard: Guard | None = None,
+    ) -> None:
         self._node = node
+        self._guard = guard
         self._faults = faults
         self._socket = connection
         self._client = client
@@ -65,7 +79,10 @@ class CommandRunner:
             OSError: the answer could not be sent.
         """
         message, _ = decode_message(body)
-        if message.field(FieldType.BATCH) is not None or message.field(FieldType.BATCH_WITH_SET) is not None:
+        is_batch = message.field(FieldType.BATCH) is not None or message.field(FieldType.BATCH_WITH_SET) is not None
+        if self._guard is not None and (code := self._guard.check()):
+            self._refuse(code, last=is_batch)
+        elif is_batch:
             self._run_batch(message)
         elif message.field(FieldType.DIGEST) is not None or message.field(FieldType.KEY) is not None:
             self._run_record(message)
@@ -73,6 +90,9 @@ class CommandRunner:
             self._run_query(message)
 
     def _run_query(self, message: Message) -> None:
+        if self._guard is not None and (code := self._guard.check(query_permission(message))):
+            self._refuse(code)
+            return
         if message.info2 or message.field(FieldType.UDF_OP) is not None:
             self._run_background(message)
             return
@@ -104,6 +124,8 @@ class CommandRunner:
         namespace = self._node.namespaces.get(_text(form, FieldType.NAMESPACE))
         if namespace is None:
             return Answer(ResultCode.NAMESPACE)
+        if self._guard is not None and (code := self._guard.check(record_permission(form.info1, form.info2))):
+            return Answer(code)
         if digest is None or len(digest) != DIGEST_SIZE:
             return Answer(ResultCode.PARAMETER)
         try:
@@ -141,7 +163,14 @@ class CommandRunner:
         if field is not None and message.field(FieldType.FILTER_EXPRESSION) is None:
             plain = find_plain_batch(field)
         namespace = self._node.namespaces.get(plain.namespace) if plain is not None else None
-        if plain is not None and namespace is not None and self._node.membership.is_whole:
+        may_write = self._guard is None or not self._guard.check(Permission.WRITE)
+        if (
+            plain is not None
+            and namespace is not None
+            and may_write
+            and plain.largest_row <= namespace.max_record_size
+            and self._node.membership.is_whole
+        ):
             answers, left = put_plain_batch(namespace, plain)
             self._node.counters.writes += plain.n_rows - len(left)
             self._answer_rows(left, None, answers)
@@ -173,6 +202,20 @@ class CommandRunner:
     def _refuse(self, code: int, *, last: bool = False) -> None:
         message = Message(info3=int(Info3.LAST) if last else 0, result_code=code)
         self._socket.sendall(encode_proto(ProtoType.MESSAGE, encode_message(message)))
+
+
+def query_permission(message: Message) -> Permission:
+    """What a query needs."""
+    if message.field(FieldType.UDF_OP) is not None:
+        return Permission.UDF_QUERY
+    return Permission.OPS_QUERY if message.info2 & Info2.WRITE else Permission.QUERY
+
+
+def record_permission(info1: int, info2: int) -> Permission:
+    """What a request for a record needs; a write that also reads needs both."""
+    if not info2 & Info2.WRITE:
+        return Permission.READ
+    return Permission.WRITE | (Permission.READ if info1 & Info1.READ else Permission.NONE)
 
 
 def _field(form: Form, kind: FieldType) -> bytes | None:

@@ -31,6 +31,7 @@ throttle NODE BYTES            so many bytes of data a second on a connection, 0
 cut NODE BYTES [TIMES]         close the next connections that send data, after so many bytes of it
 freeze NODE / thaw NODE        answer nothing / go on
 refuse NODE CODE [TIMES [late]]  refuse the next queries, at once or after their records
+expire                         let every login's token be expired
 heal NODE                      turn all faults off
 status                         the nodes, as JSON
 NODE is a number from 0, or * for all; PARTITIONS are like 0-99,200 or *"""
@@ -58,6 +59,7 @@ class Control:
             "freeze": lambda words: self._freeze(words, True),
             "thaw": lambda words: self._freeze(words, False),
             "refuse": self._refuse,
+            "expire": self._expire,
             "heal": self._heal,
             "status": self._status,
         }
@@ -125,6 +127,12 @@ class Control:
     def _refuse(self, words: list[str]) -> str:
         for member in self._members(words[0]):
             member.faults.refuse(int(words[1]), int(words[2]) if len(words) > 2 else 1, words[3:] == ["late"])
+        return ""
+
+    def _expire(self, words: list[str]) -> str:
+        for member in self._cluster.members:
+            if member.node.security is not None:
+                member.node.security.expire_sessions()
         return ""
 
     def _heal(self, words: list[str]) -> str:

@@ -73,6 +73,15 @@ class Directory:
         self.pool[start : start + len(offsets)] = offsets
         self.counts[partition] = len(offsets)
 
+    def reserve(self, added: npt.NDArray[np.int64]) -> None:
+        """Give each partition capacity for so many more offsets."""
+        needed = self.counts + added
+        partitions = np.flatnonzero(needed > self.capacities)
+        capacities = np.maximum(needed, 2 * self.counts)[partitions]
+        self.make_room(int(capacities.sum()))
+        for partition, capacity in zip(partitions.tolist(), capacities.tolist(), strict=True):
+            self._move(partition, capacity)
+
     def make_room(self, n: int) -> None:
         """Grow the pool so that at least n more places are free behind the regions."""
         needed = int(self.used[0]) + n

@@ -13,15 +13,18 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+from aerospike_magic.devserver.bits import modify_bits, read_bits
 from aerospike_magic.devserver.cdt import operate, order
 from aerospike_magic.devserver.cdt.results import NOTHING, CdtError, UnsupportedCall
 from aerospike_magic.devserver.expression import parse_expression
+from aerospike_magic.devserver.hll import modify_hll, read_hll
 from aerospike_magic.devserver.instructions import PARTICLE_TYPES, Code, ExpressionError, Kind, Node
 from aerospike_magic.devserver.store import EPOCH_S, Record, now_ms, now_s
 from aerospike_magic.errors import WireError
-from aerospike_magic.wire.msgpack import decode_cdt
+from aerospike_magic.wire.msgpack import decode_cdt, encode_cdt
+from aerospike_magic.wire.particle import decode_particle
 from aerospike_magic.wire.particle_type import ParticleType
-from aerospike_magic.wire.values import RawString
+from aerospike_magic.wire.values import HLL, RawString
 
 _I64 = struct.Struct(">q")
 _F64 = struct.Struct(">d")
@@ -257,7 +260,9 @@ _COMPARISONS: dict[Code, Callable[[Any, Any], bool]] = {
 
 def _as_element(node: Node, value: Any) -> Any:
     """Give a value the form it has inside a list or map."""
-    return RawString(value) if node.kind == Kind.STRING else value
+    if node.kind == Kind.STRING:
+        return RawString(value)
+    return HLL(value) if node.kind == Kind.HLL else value
 
 
 def _in_list(node: Node, value: Any, items: list[Any]) -> bool:
@@ -268,6 +273,9 @@ def _in_list(node: Node, value: Any, items: list[Any]) -> bool:
 def _call(node: Node, container: Any, *args: Any) -> Any:
     values = [_as_element(arg, value) for arg, value in zip(node.args[1:], args, strict=True)]
     number, path, changes = node.data
+    kind = node.args[0].kind
+    if kind in (Kind.BLOB, Kind.HLL):
+        return _call_on_bytes(node, kind, container, values)
     if path is not None:
         number, values = _CONTEXT_EVAL, [path, [number, *values]]
     try:
@@ -284,6 +292,25 @@ def _call(node: Node, container: Any, *args: Any) -> Any:
     if wanted is None or not isinstance(value, wanted) or isinstance(value, bool) != (node.kind == Kind.BOOL):
         return UNKNOWN
     return value
+
+
+def _call_on_bytes(node: Node, kind: Kind, data: bytes, args: list[Any]) -> Any:
+    """Call an operation on bits or on a HyperLogLog."""
+    number, path, changes = node.data
+    if path is not None:
+        return UNKNOWN
+    particle, request = (int(PARTICLE_TYPES[kind]), data), encode_cdt([number, *args])
+    try:
+        if kind == Kind.BLOB:
+            result = modify_bits(particle, request) if changes else read_bits(particle, request)
+        else:
+            result = modify_hll(particle, request)[0] if changes else read_hll(particle, request)
+    except CdtError:
+        return UNKNOWN
+    if result is None or result[0] != PARTICLE_TYPES[node.kind]:
+        return UNKNOWN
+    value = decode_particle(*result)
+    return bytes(value) if isinstance(value, bytes) else value
 
 
 def _changed(container: Any, number: int, values: list[Any]) -> Any:

@@ -21,16 +21,24 @@ from aerospike_magic.wire.particle_type import ParticleType
 MAX_SIZE = 1 << 20
 MAX_BIN_NAME = 15
 _CHANGES, _CONTEXT_EVAL, _SELECT = 0x40, 0xFF, 0xFE
+_TAKEN = {0: (Kind.LIST, Kind.MAP), 1: (Kind.BLOB,), 2: (Kind.HLL,)}
+"""What the three kinds of calls take: those of lists and maps, of bits, of HyperLogLog."""
+_TYPED_BYTES: dict[int, Kind] = {
+    ParticleType.GEOJSON: Kind.GEOJSON,
+    ParticleType.BLOB: Kind.BLOB,
+    ParticleType.HLL: Kind.HLL,
+}
 
 
-def parse_expression(data: bytes) -> Node:
-    """Parse a filter.
+def parse_expression(data: bytes, wanted: Kind | None = Kind.BOOL) -> Node:
+    """Parse an expression.
 
     Args:
-        data: the filter's wire bytes.
+        data: its wire bytes.
+        wanted: what it must yield, a boolean if it is a filter; None for anything.
 
     Returns:
-        its root, which yields a boolean.
+        its root.
 
     Raises:
         ExpressionError: it is malformed, its types do not fit, or it needs what this server does not have.
@@ -44,7 +52,7 @@ def parse_expression(data: bytes) -> Node:
         raise ExpressionError(error.message) from None
     if not parser.reader.is_at_end:
         raise ExpressionError("bytes follow an expression")
-    if node.kind != Kind.BOOL:
+    if wanted is not None and node.kind != wanted:
         raise ExpressionError(f"a filter must yield a boolean, not {node.kind.name.lower()}")
     return node
 
@@ -91,9 +99,10 @@ class _Parser:
             raise ExpressionError("an expression has an untyped string")
         if value[0] == ParticleType.STRING:
             return Node(Code.CONSTANT, Kind.STRING, data=value[1:])
-        if value[0] == ParticleType.GEOJSON:
-            return Node(Code.CONSTANT, Kind.GEOJSON, data=value[1:])
-        return Node(Code.CONSTANT, Kind.BLOB, data=value[1:])
+        kind = _TYPED_BYTES.get(value[0])
+        if kind is None:
+            raise ExpressionError("an expression has bytes of an unknown type")
+        return Node(Code.CONSTANT, kind, data=value[1:])
 
     def _args(self, n: int, expected: int) -> tuple[Node, ...]:
         if n != expected:
@@ -250,9 +259,9 @@ class _Parser:
         kind, system = reader.integer(), reader.integer()
         if not 0 <= kind <= Kind.HLL or not reader.is_list:
             raise ExpressionError("a call is malformed")
-        # Calls on bits and HLL exist on a real server only.
-        if system & ~_CHANGES:
-            raise ExpressionError("bit and HLL calls are not supported yet", ResultCode.UNSUPPORTED_FEATURE)
+        takes = _TAKEN.get(system & ~_CHANGES)
+        if takes is None:
+            raise ExpressionError("there is no such kind of call")
         size, number = reader.list_size(), reader.integer()
         path = None
         if number == _CONTEXT_EVAL:
@@ -260,12 +269,12 @@ class _Parser:
                 raise ExpressionError("a call with a context is malformed")
             path = decode_cdt(reader.element())
             size, number = reader.list_size(), reader.integer()
-        elif number == _SELECT:
+        elif number == _SELECT and takes is _TAKEN[0]:
             raise ExpressionError("selecting by path is not supported yet", ResultCode.UNSUPPORTED_FEATURE)
         args = tuple(self.node() for _ in range(size - 1))
         container = self.node()
-        if container.kind not in (Kind.LIST, Kind.MAP):
-            raise ExpressionError("a call needs a list or a map")
+        if container.kind not in takes:
+            raise ExpressionError("a call needs a value of another type")
         return Node(code, Kind(kind), (container, *args), (number, path, bool(system & _CHANGES)))
 
     def _own(self, n: int, expected: int) -> PackReader:

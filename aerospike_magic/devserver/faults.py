@@ -13,6 +13,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+from aerospike_magic.devserver.tls import hang_up
 from aerospike_magic.wire.proto import ProtoType
 
 _SLICES_PER_S = 20
@@ -93,10 +94,10 @@ class FaultySocket:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    def shutdown(self, how: int) -> None:
-        """Shut the socket down, also while it is silent."""
+    def hang_up(self) -> None:
+        """End the connection, also while it is silent."""
         self._closed = True
-        self._inner.shutdown(how)
+        hang_up(self._inner)
 
     def sendall(self, data: bytes | memoryview) -> None:
         """Send an answer, as well as the faults allow.
@@ -122,7 +123,7 @@ class FaultySocket:
             return
         self._send_slowly(view[: self._left])
         if len(view) > self._left:
-            self.shutdown(socket.SHUT_RDWR)
+            self.hang_up()
             raise ConnectionResetError("cut")
         self._left -= len(view)
 

@@ -62,7 +62,7 @@ def load_file(source: Source, namespace: Namespace) -> int:
 
     Args:
         source: what to load.
-        namespace: where; the set must be empty.
+        namespace: where; records with the same keys are replaced.
 
     Returns:
         the number of records.

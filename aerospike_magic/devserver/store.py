@@ -3,10 +3,14 @@
 Records lie in one arena a namespace in the form of `kernels.layout`; a partition is an array of record offsets in order
 of digest, which is the order in which scans send them and from which they resume. Writers hold the namespace's lock;
 readers copy a partition's offsets under it and then need none, as a record never changes in place.
+
+With a journal every change is written down before it is made; what cannot be written is not made.
 """
 
 from __future__ import annotations
 
+import json
+import logging
 import struct
 import threading
 import time
@@ -18,8 +22,13 @@ import numpy.typing as npt
 
 from aerospike_magic.devserver.arena import Arena
 from aerospike_magic.devserver.directory import N_PARTITIONS, Directory
+from aerospike_magic.devserver.journal import Journal, Kind, NotStored
 from aerospike_magic.devserver.kernels import layout
+from aerospike_magic.devserver.kernels.adopt import adopt_records, count_partitions
 from aerospike_magic.devserver.kernels.write import copy_live
+from aerospike_magic.devserver.record_size import DEFAULT_RECORD_SIZE
+
+log = logging.getLogger(__name__)
 
 EPOCH_S = 1_262_304_000
 """2010-01-01 UTC in Unix time: the server's times count from here."""
@@ -84,13 +93,18 @@ class Namespace:
 
     Args:
         name: at most 31 bytes.
+
+    Attributes:
+        journal: where changes are written down; None for nowhere. Writers get `NotStored` from it.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.lock = threading.RLock()
+        self.journal: Journal | None = None
         self.arena = Arena()
         self.garbage = 0
+        self.max_record_size = DEFAULT_RECORD_SIZE
         self.sets: list[SetState] = [SetState("", 0)]
         self._set_ids = {"": 0}
         ns = name.encode()
@@ -111,9 +125,18 @@ class Namespace:
             set_id = self._set_ids.get(name)
             if set_id is None:
                 set_id = len(self.sets)
+                self.note(Kind.SET, {"id": set_id, "name": name})
                 self.sets.append(SetState(name, set_id))
                 self._set_ids[name] = set_id
             return self.sets[set_id]
+
+    def is_new(self, set_name: str) -> bool:
+        """Whether a set has no records, so that made-up ones may go there; says so if it has."""
+        state = self.find_set(set_name)
+        if state is None or not state.objects:
+            return True
+        log.info("%s.%s has %d records already: it is left as it is", self.name, set_name, state.objects)
+        return False
 
     @property
     def objects(self) -> int:
@@ -142,6 +165,12 @@ class Namespace:
         data = self.encode(record, state.set_id)
         with self.lock:
             offset = self.arena.allocate(len(data))
+            if self.journal is not None:
+                try:
+                    self.journal.append(Kind.RECORDS, data)
+                except NotStored:
+                    self.arena.used = offset
+                    raise
             self.arena.bytes[offset : offset + len(data)] = np.frombuffer(data, np.uint8)
             partition = partition_of(record.digest)
             position = self.directory.find(self.arena.bytes, partition, record.digest)
@@ -161,6 +190,8 @@ class Namespace:
         with self.lock:
             if self.find(digest) < 0:
                 return False
+            if self.journal is not None:
+                self.journal.append(Kind.REMOVE, digest)
             partition = partition_of(digest)
             self._drop(partition, self.directory.find(self.arena.bytes, partition, digest))
             self.compact_if_needed()
@@ -181,7 +212,38 @@ class Namespace:
         state.used_bytes += n_bytes
         state.changes += 1
 
+    def note(self, kind: Kind, values: dict[str, object]) -> None:
+        """Write down a change that is not of records."""
+        if self.journal is not None:
+            self.journal.append(kind, json.dumps(values).encode())
+
     # -- many records --
+
+    def adopt(self, start: int, end: int) -> None:
+        """Make the records that lie in a part of the arena reachable, in place of any of the same digest."""
+        with self.lock:
+            arena, directory = self.arena, self.directory
+            added = np.zeros(N_PARTITIONS, np.int64)
+            count_partitions(arena.bytes, arena.words32, start, end, self.digest_at, added)
+            directory.reserve(added)
+            objects, used_bytes = np.zeros((2, len(self.sets)), np.int64)
+            self.garbage += adopt_records(
+                arena.bytes,
+                arena.words16,
+                arena.words32,
+                start,
+                end,
+                self.digest_at,
+                directory.pool,
+                directory.starts,
+                directory.counts,
+                objects,
+                used_bytes,
+            )
+            # Of every set, as one in which records were replaced may have gained nothing, and has changed.
+            for state in self.sets:
+                self.count_record(state, int(objects[state.set_id]), int(used_bytes[state.set_id]))
+            self.compact_if_needed()
 
     def snapshot(self, partition: int, after: bytes | None = None) -> npt.NDArray[np.int64]:
         """Copy a partition's record offsets, in order of digest, from behind the digest `after`."""
@@ -192,17 +254,33 @@ class Namespace:
                 start = position + 1 if position >= 0 else -1 - position
             return self.directory.offsets(partition)[start:].copy()
 
-    def truncate(self, set_name: str | None, before_ms: int | None = None) -> None:
+    def take_back(self, start: int, end: int) -> None:
+        """Undo the putting of the arena's last records, which replaced none."""
+        with self.lock:
+            at = start
+            while at < end:
+                digest = self.arena.bytes[at + self.digest_at : at + self.digest_at + 20].tobytes()
+                partition = partition_of(digest)
+                self._drop(partition, self.directory.find(self.arena.bytes, partition, digest))
+                at += int(self.arena.words32[at >> 2])
+            self.garbage -= end - start
+            self.arena.used = start
+
+    def truncate(self, set_name: str | None, before_ms: int | None = None, truncated_ms: int | None = None) -> None:
         """Remove records.
 
         Args:
             set_name: of this set, or of all with None.
             before_ms: only those last updated before, milliseconds since the Aerospike epoch; None for all.
+            truncated_ms: the time to note for it; None for `before_ms`, or now.
         """
         with self.lock:
             wanted = None if set_name is None else self.find_set(set_name)
             if set_name is not None and wanted is None:
                 return
+            if truncated_ms is None:
+                truncated_ms = now_ms() if before_ms is None else before_ms
+            self.note(Kind.TRUNCATE, {"set": set_name, "before_ms": before_ms, "truncated_ms": truncated_ms})
             for partition in range(N_PARTITIONS):
                 offsets = self.directory.offsets(partition)
                 gone = np.ones(len(offsets), np.bool_)
@@ -214,7 +292,7 @@ class Namespace:
                     self._forget_many(offsets[gone])
                     self.directory.replace(partition, offsets[~gone])
             for state in self.sets if wanted is None else [wanted]:
-                state.truncated_ms = now_ms() if before_ms is None else before_ms
+                state.truncated_ms = truncated_ms
             self.compact_if_needed()
 
     def _forget_many(self, offsets: npt.NDArray[np.int64]) -> None:

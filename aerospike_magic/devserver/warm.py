@@ -11,6 +11,7 @@ import threading
 
 import numpy as np
 
+from aerospike_magic.devserver.cdt.settle import settle
 from aerospike_magic.devserver.commands import CommandRunner
 from aerospike_magic.devserver.load import Column, bulk_load
 from aerospike_magic.devserver.node import Node
@@ -51,6 +52,7 @@ def _warm() -> None:
         node.indexes[_NAME].create(SecondaryIndex(_NAME, "many", "i", "n", "numeric"))
         _query(node, near, set_name="many", index_range=IndexRange.integers("n", 0, 1))
         CommandRunner(node, near, "warm-up").run(_batch())
+    settle(ParticleType.LIST, b"\x90")
     namespace.remove(record.digest)
     log.info("kernels are ready after %.1f s", (now_ms() - started) / 1000)
 

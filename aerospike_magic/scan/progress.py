@@ -87,7 +87,7 @@ class ScanProgress:
         partitions: 4,096 bytes, one `PartitionState` a partition.
         owners: 4,096 bytes, the index into `nodes` of the node that serves each partition.
         nodes: a share per node, in the order of `owners`.
-        scanned: records the server has looked at; an estimate (objects × partitions done) while it runs.
+        scanned: records the server has looked at; in part an estimate where answers were cut off and asked for again.
         records: records received from the server (after the pushed filter).
         returned: rows handed to the consumer (after the residual filter).
         n_bytes: bytes received.

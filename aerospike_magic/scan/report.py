@@ -47,7 +47,7 @@ def snapshot(
     partitions, owners = _partition_states(passes)
     records = sum(d.n_records for d in decoders)
     elapsed_s = (tally.ended_s or time.monotonic()) - tally.started_s
-    scanned = tally.looked_up + sum(w.scanned for w in workers)
+    scanned = tally.looked_up + _scanned(workers)
     total = N_PARTITIONS - partitions.count(PartitionState.NOT_ASKED)
     done = partitions.count(PartitionState.DONE)
     scanned = max(scanned, records)
@@ -76,6 +76,13 @@ def snapshot(
         mismatches=_mismatches(decoders),
         error=error,
     )
+
+
+def _scanned(workers: Sequence[Worker]) -> int:
+    """What the nodes counted, and for answers that were cut off, what those would have counted by the same share."""
+    counted, received = sum(w.scanned for w in workers), sum(w.received for w in workers)
+    before_failures = sum(w.received_before_failures for w in workers)
+    return counted + round(before_failures * (counted / received if received else 1))
 
 
 def _partition_states(passes: Sequence[ScanPass]) -> tuple[bytes, bytes]:

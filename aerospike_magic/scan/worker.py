@@ -100,6 +100,8 @@ class Worker(threading.Thread):
         self.job: RunningJob | None = None
         self.n_bytes = 0
         self.scanned = 0
+        self.received = 0
+        self.received_before_failures = 0
         self.records_by_node: dict[int, int] = {}
         self.bytes_by_node: dict[int, int] = {}
 
@@ -140,6 +142,7 @@ class Worker(threading.Thread):
                 if self._stopping.is_set() or not _is_passing(error):
                     raise
                 self._drop_socket(group.node.name)
+                self.received_before_failures += self.decoder.n_records - before
                 if scan_pass.on_omitted is not None:
                     # Records passed over before the cut lie behind the resume points: nobody would count them.
                     scan_pass.on_omitted(group.partitions)
@@ -173,6 +176,7 @@ class Worker(threading.Thread):
                 node=str(group.node),
             )
         received = self.decoder.n_records - records_before
+        self.received += received
         if scan_pass.counted:
             self._compare_counts(scan_pass, group, connected, task_id, received)
         else:
@@ -247,12 +251,15 @@ def _is_passing(error: BaseException) -> bool:
     """Whether asking again, maybe elsewhere, can help."""
     if isinstance(error, ServerError):
         return error.code in _PASSING
-    return not isinstance(error, AerospikeMagicError) or isinstance(error, ConnectError | ScanTimeout)
+    if isinstance(error, ConnectError):
+        return not error.is_lasting
+    return not isinstance(error, AerospikeMagicError) or isinstance(error, ScanTimeout)
 
 
 def _shut_down(connected: socket.socket) -> None:
     try:
-        connected.shutdown(socket.SHUT_RDWR)
+        # An SSLSocket's own would make it a plain one, while its worker still reads.
+        socket.socket.shutdown(connected, socket.SHUT_RDWR)
     except OSError:
         # Already closed by its worker, or never connected: nothing is left to wake.
         return

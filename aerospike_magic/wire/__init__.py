@@ -4,7 +4,8 @@
 
     proto         frames on a stream
     ├── info      text commands
-    ├── login     security messages
+    ├── login     who a connection is
+    │   └── admin     users and their roles
     └── message   binary messages
         ├── query, batch      requests that the scan and the server build and read
         └── particle          a bin's value
@@ -18,6 +19,14 @@ Whatever bytes arrive, the only error is `WireError`.
 
 from __future__ import annotations
 
+from aerospike_magic.wire.admin import (
+    AdminCommand,
+    AdminRequest,
+    decode_admin_request,
+    encode_role_row,
+    encode_rows,
+    encode_user_row,
+)
 from aerospike_magic.wire.batch import (
     BatchFlag,
     BatchRequest,
@@ -56,10 +65,12 @@ from aerospike_magic.wire.login import (
     LoginResponse,
     decode_login_request,
     decode_login_response,
+    decode_security_message,
     encode_authenticate_request,
     encode_login_request,
     encode_login_response,
     encode_pki_login_request,
+    encode_security_message,
     hash_password,
 )
 from aerospike_magic.wire.message import (
@@ -117,6 +128,8 @@ __all__ = [
     "HLL",
     "MAX_BODY_SIZE",
     "N_PARTITIONS",
+    "AdminCommand",
+    "AdminRequest",
     "BatchFlag",
     "BatchRequest",
     "BatchResponse",
@@ -153,6 +166,7 @@ __all__ = [
     "RowFlag",
     "compress_frame",
     "compute_digest",
+    "decode_admin_request",
     "decode_batch_request",
     "decode_batch_response",
     "decode_bval",
@@ -166,6 +180,7 @@ __all__ = [
     "decode_message",
     "decode_particle",
     "decode_query_request",
+    "decode_security_message",
     "encode_authenticate_request",
     "encode_batch_last",
     "encode_batch_read_request",
@@ -184,6 +199,10 @@ __all__ = [
     "encode_proto",
     "encode_query",
     "encode_query_request",
+    "encode_role_row",
+    "encode_rows",
+    "encode_security_message",
+    "encode_user_row",
     "hash_password",
     "iter_messages",
     "parse_info_failure",

@@ -127,12 +127,12 @@ def encode_login_request(user: str, credential: bytes, *, clear_password: str | 
     fields = [Field(LoginField.USER, _utf8(user)), Field(LoginField.CREDENTIAL, credential)]
     if clear_password is not None:
         fields.append(Field(LoginField.CLEAR_PASSWORD, _utf8(clear_password)))
-    return _encode(LoginCommand.LOGIN, 0, fields)
+    return encode_security_message(LoginCommand.LOGIN, 0, fields)
 
 
 def encode_pki_login_request() -> bytes:
     """Returns the whole frame of a LOGIN by TLS client certificate."""
-    return _encode(LoginCommand.LOGIN, 0, [])
+    return encode_security_message(LoginCommand.LOGIN, 0, [])
 
 
 def encode_authenticate_request(user: str, session_token: bytes) -> bytes:
@@ -144,7 +144,7 @@ def encode_authenticate_request(user: str, session_token: bytes) -> bytes:
     """
     fields = [Field(LoginField.USER, _utf8(user))] if user else []
     fields.append(Field(LoginField.SESSION_TOKEN, session_token))
-    return _encode(LoginCommand.AUTHENTICATE, 0, fields)
+    return encode_security_message(LoginCommand.AUTHENTICATE, 0, fields)
 
 
 def decode_login_request(body: bytes) -> LoginRequest:
@@ -153,7 +153,7 @@ def decode_login_request(body: bytes) -> LoginRequest:
     Raises:
         WireError: cut off, bytes left over, another command, or a user or password that is not UTF-8.
     """
-    command, _, fields = _decode(body)
+    command, _, fields = decode_security_message(body)
     try:
         login_command = LoginCommand(command)
     except ValueError:
@@ -186,7 +186,7 @@ def encode_login_response(result_code: int = 0, *, session_token: bytes = b"", t
         if not 0 <= ttl_s <= 0xFFFFFFFF:
             raise WireError("the session's lifetime does not fit in 32 bits")
         fields.append(Field(LoginField.SESSION_TTL, _U32.pack(ttl_s)))
-    return _encode(0, result_code, fields)
+    return encode_security_message(0, result_code, fields)
 
 
 def decode_login_response(body: bytes) -> LoginResponse:
@@ -195,7 +195,7 @@ def decode_login_response(body: bytes) -> LoginResponse:
     Raises:
         WireError: cut off, bytes left over, or a lifetime of another size than 4 bytes.
     """
-    _, result_code, fields = _decode(body)
+    _, result_code, fields = decode_security_message(body)
     ttl = fields.get(LoginField.SESSION_TTL)
     if ttl is not None and len(ttl) != _U32.size:
         raise WireError(f"a session's lifetime has {len(ttl)} bytes instead of {_U32.size}")
@@ -206,14 +206,37 @@ def decode_login_response(body: bytes) -> LoginResponse:
     )
 
 
-def _encode(command: int, result_code: int, fields: Sequence[Field]) -> bytes:
+def encode_security_message(command: int, result_code: int, fields: Sequence[Field]) -> bytes:
+    """Returns the whole frame of a security message.
+
+    Args:
+        command: of a request; 0 in an answer.
+        result_code: of an answer; 0 in a request.
+        fields: see `LoginField`.
+
+    Raises:
+        WireError: the result code is none.
+    """
+    return encode_proto(ProtoType.SECURITY, encode_security_body(command, result_code, fields))
+
+
+def encode_security_body(command: int, result_code: int, fields: Sequence[Field]) -> bytes:
+    """Returns one security message without its frame; an answer of several rows has several in a frame.
+
+    Raises:
+        WireError: the result code is none.
+    """
     if not 0 <= result_code <= 0xFF:
         raise WireError(f"{result_code} is no result code, 0..255")
-    body = _HEADER.pack(0, result_code, command, len(fields)) + b"".join(map(encode_field, fields))
-    return encode_proto(ProtoType.SECURITY, body)
+    return _HEADER.pack(0, result_code, command, len(fields)) + b"".join(map(encode_field, fields))
 
 
-def _decode(body: bytes) -> tuple[int, int, dict[int, bytes]]:
+def decode_security_message(body: bytes) -> tuple[int, int, dict[int, bytes]]:
+    """Reads any security message; returns its command, its result code, and its fields by type.
+
+    Raises:
+        WireError: cut off, or bytes left over.
+    """
     if len(body) < _HEADER.size:
         raise WireError(f"a security message has {len(body)} bytes, less than its header of {_HEADER.size}")
     _, result_code, command, n_fields = _HEADER.unpack_from(body)

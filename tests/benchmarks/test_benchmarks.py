@@ -52,6 +52,7 @@ def test_every_target_of_the_project_is_measured(content):
         "e": ["≤ 10 %"],
         "f": ["≤ 0.3 s"],
         "g": ["≤ 0.3 s", "≤ 0.3 s"],
+        "h": ["≥ 100,000 records/s"],
     }
 
 

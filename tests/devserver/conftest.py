@@ -1,8 +1,9 @@
-"""The embedded server itself is under test here, whatever `AEROSPIKE_TEST_HOST` says; and the vector data."""
+"""The embedded server itself is under test here; beside it, to compare, the real one of `AEROSPIKE_TEST_HOST`."""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,6 +26,23 @@ def server() -> Iterator[TestServer]:
 def client(server: TestServer) -> Iterator[Any]:
     """The official client, connected to it."""
     connected = aerospike.client({"hosts": [(server.host, server.port)]}).connect()
+    yield connected
+    connected.close()
+
+
+@pytest.fixture(scope="session")
+def real_server() -> TestServer:
+    """A real server to compare with; without one the test is skipped."""
+    host, _, port = os.environ.get("AEROSPIKE_TEST_HOST", "").rpartition(":")
+    if not host:
+        pytest.skip("needs a real server to compare with: AEROSPIKE_TEST_HOST=host:port")
+    return TestServer(host, int(port), False)
+
+
+@pytest.fixture(scope="session")
+def real_client(real_server: TestServer) -> Iterator[Any]:
+    """The official client, connected to the real server."""
+    connected = aerospike.client({"hosts": [(real_server.host, real_server.port)]}).connect()
     yield connected
     connected.close()
 

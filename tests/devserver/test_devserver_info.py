@@ -136,7 +136,6 @@ def test_index_statistics(server: Any, client: Any) -> None:
         ("sindex-delete:namespace=test;set=shape;indexname=nothing", "ok"),
         ("sindex-stat:ns=test;indexname=nothing", "ERROR:201:"),
         ("sets/none", "ns_type=unknown"),
-        ("namespace/none", "ERROR:"),
         ("truncate:namespace=none;set=x", "ERROR:"),
         ("query-abort:trid=1", "ERROR:2:"),
         ("query-abort:id=x", "ERROR:4:"),
@@ -144,3 +143,60 @@ def test_index_statistics(server: Any, client: Any) -> None:
 )
 def test_answers_to_requests_of_all_kinds(server: Any, indexed: None, command: str, start: str) -> None:
     assert ask(server, command)[command].startswith(start)
+
+
+ERRORS = [
+    ("get-config:context=namespace", "ERROR:20:missing 'namespace'"),
+    ("get-config:context=namespace;id=none", "ERROR:20:namespace not found on node"),
+    ("get-config:context=none", "ERROR:4:invalid context"),
+    ("set-config:", "ERROR:4:missing 'context'"),
+    ("set-config:context=namespace;id=none;max-record-size=100", "ERROR:20:namespace not found on node"),
+    ("set-config:context=namespace;id=test;max-record-size=63", "ERROR:4:invalid set-config parameter"),
+    ("set-config:context=namespace;id=test;max-record-size=8388609", "ERROR:4:invalid set-config parameter"),
+    ("set-config:context=namespace;id=test;none=1", "ERROR:4:invalid set-config parameter"),
+    ("namespace/none", "type=unknown"),
+    ("sets/none", "ns_type=unknown"),
+    ("sets/test/none", ""),
+    ("sindex/none", "ns_type=unknown"),
+    ("sindex/test/none", "ERROR:201:no index"),
+    ("histogram:type=ttl", "ERROR:20:missing 'namespace'"),
+    ("truncate:", "ERROR:20:missing 'namespace'"),
+    ("query-abort", "ERROR:4:missing 'id'"),
+    ("cluster-stable:size=9", "ERROR:7:cluster not specified size"),
+    ("quiesce:", "ERROR:25:enterprise only"),
+    ("udf-list", ""),
+]
+
+
+@pytest.mark.parametrize(("command", "answer"), ERRORS)
+def test_odd_commands_answer_as_a_real_server_does(server: Any, command: str, answer: str) -> None:
+    assert ask(server, command)[command] == answer
+
+
+def test_one_set_is_told_without_its_name(server: Any, client: Any) -> None:
+    client.put(("test", "alone", 1), {"a": 1})
+    described = ask(server, "sets/test/alone")["sets/test/alone"]
+    assert described.startswith("objects=1:tombstones=0:data_used_bytes=")
+    assert described.endswith(";")
+    assert f"ns=test:set=alone:{described}" in ask(server, "sets/test")["sets/test"]
+
+
+def test_the_largest_record_can_be_set(server: Any, client: Any) -> None:
+    def tell(size: str) -> str:
+        command = f"set-config:context=namespace;id=test;max-record-size={size}"
+        return ask(server, command)[command]
+
+    key = ("test", "large", 1)
+    # What a real server counts of this record besides the blob: 35 + 4, the set's name, the count of bins, the bin.
+    besides = 39 + (1 + len("large")) + 1 + (1 + len("b") + 5)
+    assert tell("2M") == "ok"
+    client.put(key, {"b": bytearray(2 << 20)[: (2 << 20) - besides]})
+    with pytest.raises(aerospike.exception.RecordTooBig):
+        client.put(key, {"b": bytearray((2 << 20) - besides + 1)})
+    assert "max-record-size=2097152" in ask(server, "get-config:context=namespace;id=test").popitem()[1]
+    assert tell("64") == "ok"
+    with pytest.raises(aerospike.exception.RecordTooBig):
+        client.put(key, {"b": "x" * 50})
+    assert tell("1M") == "ok"
+    assert len(client.get(key)[2]["b"]) == (2 << 20) - besides
+    client.remove(key)

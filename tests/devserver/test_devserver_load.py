@@ -79,9 +79,19 @@ def test_bulk_load_refuses() -> None:
         bulk_load(namespace, "s", np.array([5, 5]), [column])
     with pytest.raises(DevServerError, match="15 bytes"):
         bulk_load(namespace, "s", np.array([5, 6]), [Column("x" * 16, ParticleType.INTEGER, np.arange(2))])
-    bulk_load(namespace, "s", np.array([5, 6]), [column])
-    with pytest.raises(DevServerError, match="not empty"):
-        bulk_load(namespace, "s", np.array([7, 8]), [column])
+
+
+def test_bulk_load_replaces_by_key() -> None:
+    namespace = Namespace("test")
+    bulk_load(namespace, "s", np.array([5, 6]), [Column("i", ParticleType.INTEGER, np.array([50, 60]))])
+    bulk_load(namespace, "s", np.array([6, 7]), [Column("j", ParticleType.INTEGER, np.array([61, 71]))])
+    found = {one.digest: one.bins for one in everything(namespace)}
+    assert found == {
+        compute_digest("s", key): {name: (1, struct.pack(">q", value))}
+        for key, name, value in ((5, b"i", 50), (6, b"j", 61), (7, b"j", 71))
+    }
+    assert namespace.sets[1].objects == 3
+    assert namespace.sets[1].used_bytes == sum(one.size for one in everything(namespace))
 
 
 def test_flights_are_the_package_data(server: Any, client: Any) -> None:

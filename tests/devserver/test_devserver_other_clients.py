@@ -45,6 +45,23 @@ def test_aerospike_py(own: Any) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_aerospike_py_with_users() -> None:
+    aerospike_py = pytest.importorskip("aerospike_py")
+    with DevServer(namespaces=("test",), nodes=2, users={"ann": "secret", "bob": ("hidden", "read")}) as own:
+        config = {"hosts": [(own.host, own.port)]}
+        ann = aerospike_py.client({**config, "user": "ann", "password": "secret"}).connect()
+        ann.put(("test", "py", 1), bins_of(1))
+        ann.admin_create_user("carl", "third", ["write"])
+        assert sorted(user["user"] for user in ann.admin_query_users_info()) == ["ann", "bob", "carl"]
+        bob = aerospike_py.client({**config, "user": "bob", "password": "hidden"}).connect()
+        assert bob.get(("test", "py", 1)).bins == bins_of(1)
+        with pytest.raises(aerospike_py.AdminError, match="81"):
+            bob.put(("test", "py", 1), bins_of(2))
+        ann.close()
+        bob.close()
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_aerospike_native(own: Any) -> None:
     native = pytest.importorskip("aerospike_native")
 

@@ -11,7 +11,12 @@ import pytest
 from aerospike import exception
 from aerospike_helpers import expressions as exp
 from aerospike_helpers.batch import records as batch
-from aerospike_helpers.operations import hll_operations, operations
+from aerospike_helpers.operations import operations
+from raw_client import RawClient
+
+from aerospike_magic.wire.message import Op, OpType
+from aerospike_magic.wire.msgpack import encode_cdt
+from aerospike_magic.wire.particle_type import ParticleType
 
 # The client warns of what a later release or server will do otherwise.
 pytestmark = pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")
@@ -139,11 +144,15 @@ def test_operate(client: Any) -> None:
 def test_unsupported_operation_changes_nothing(client: Any, server: Any) -> None:
     if not server.is_embedded:
         pytest.skip("a real server supports it")
-    client.put(key(1), {"l": [1]})
-    with pytest.raises(exception.AerospikeError) as refused:
-        client.operate(key(1), [operations.write("a", 1), hll_operations.hll_init("h", 8)])
-    assert refused.value.code == 16
-    assert client.get(key(1))[2] == {"l": [1]}
+    raw = RawClient(server.host, server.port)
+    raw.remove(1)
+    assert raw.put(1, ParticleType.LIST, encode_cdt([1])) == 0
+    before = raw.get(1)
+    select_by_path = Op(OpType.CDT_MODIFY, ParticleType.BLOB, "b", encode_cdt([0xFE, [], 0]))
+    answer = raw.command(1, Op(OpType.WRITE, ParticleType.INTEGER, "a", bytes(8)), select_by_path, info2=1)
+    assert answer.result_code == 16
+    assert raw.get(1) == before
+    raw.close()
 
 
 def test_filtered_commands(client: Any) -> None:

@@ -22,9 +22,6 @@ RECORDS = [
     for row in ROWS[ROWS.index(next(r for r in ROWS if r["label"] == "put int0")) :]
     if not row["label"].startswith(("scan", "sindex", "info", "truncate")) and row["exchanges"]
 ]
-NOT_YET = {
-    "get geo": "stored without the index cells of the point, which clients skip",
-}
 TIMED = {"ttl"}
 """Answers that hold a time."""
 
@@ -61,7 +58,7 @@ def test_recorded_record_commands(fresh_server: DevServer) -> None:
                 wrong.append((row["label"], got.hex(), wanted.hex()))
     for label, got, wanted in wrong:
         print(label, got[:200], wanted[:200], sep="\n  ")
-    assert {label for label, _, _ in wrong} <= set(NOT_YET)
+    assert not wrong
 
 
 SCANS = [

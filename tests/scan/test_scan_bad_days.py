@@ -95,6 +95,8 @@ def test_a_filtered_scan_survives_too(cluster: DevServer, joined: Connection) ->
     table, progress = scan_all(joined, [(0.2, lambda: cluster.control.stop_node(1))], predicate=predicate)
     check_bench(table, range(N // 3, N))
     assert progress.pushed
+    assert progress.retries > 0
+    assert progress.scanned == pytest.approx(N, rel=0.05)
 
 
 def test_a_node_dies_while_the_consumer_is_slow(cluster: DevServer, joined: Connection) -> None:

@@ -19,6 +19,7 @@ from aerospike_magic.wire import (
     Message,
     ParticleType,
     ProtoType,
+    decode_admin_request,
     decode_batch_request,
     decode_batch_response,
     decode_cdt,
@@ -66,6 +67,7 @@ DECODERS: list[Callable[[bytes], Any]] = [
     decode_info_response,
     decode_login_request,
     decode_login_response,
+    decode_admin_request,
     decode_cdt,
     decode_key,
 ]
@@ -104,7 +106,7 @@ def read_frame(frame: Frame) -> None:
         for decode in (_bins, _query, _batch):
             survive(decode, frame.body)
     else:
-        for decode in (decode_info_request, decode_info_response, decode_login_request):
+        for decode in (decode_info_request, decode_info_response, decode_login_request, decode_admin_request):
             survive(decode, frame.body)
 
 

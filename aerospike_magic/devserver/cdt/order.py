@@ -9,8 +9,9 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from aerospike_magic.wire.values import Extension, GeoJSON, MapPairs, OrderedMap, RawString
+from aerospike_magic.wire.values import HLL, Extension, GeoJSON, MapPairs, OrderedMap, RawString
 
+_BLOB, _HLL = 4, 18
 _RANK_WILDCARD, _RANK_INFINITY = 10, 11
 
 
@@ -68,7 +69,12 @@ def compare(left: Any, right: Any) -> int:
 
 
 def _comparable(value: Any) -> Any:
-    return value.encode() if isinstance(value, str) else value
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, bytes | bytearray) and not isinstance(value, RawString):
+        # Their particle type comes first.
+        return getattr(value, "particle_type", _HLL if isinstance(value, HLL) else _BLOB), bytes(value)
+    return value
 
 
 def items(value: Any) -> Sequence[tuple[Any, Any]]:

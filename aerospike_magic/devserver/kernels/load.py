@@ -67,7 +67,6 @@ def fill_records(
     arena32: np.ndarray,
     arena64: np.ndarray,
     start: int,
-    offsets: np.ndarray,
 ) -> None:
     """Write records into the arena in a given order.
 
@@ -95,7 +94,6 @@ def fill_records(
         arena32: see above.
         arena64: see above.
         start: where in the arena to begin.
-        offsets: receives each record's offset, in the order written.
     """
     at = start
     n_columns = len(kinds)
@@ -146,5 +144,4 @@ def fill_records(
         arena32[(at >> 2) + 4] = ops_at
         arena16[(at >> 1) + 10] = set_id
         arena16[(at >> 1) + 11] = 1 if key_type else 0
-        offsets[i] = at
         at += size

@@ -71,7 +71,7 @@ def plain_row_end(data: np.ndarray, at: int, head: np.ndarray, head_size: int) -
             return -1
         if value_size < 0 or ((kind == 1 or kind == 2) and value_size != 8) or (kind == 17 and value_size != 1):
             return -1
-        if kind == 23:
+        if (kind > 4 and kind != 17 and kind != 19 and kind != 20) or (kind == 17 and data[p + 8 + name_size] > 1):
             return -1
         q = first
         for _ in range(i):
@@ -88,6 +88,23 @@ def plain_row_end(data: np.ndarray, at: int, head: np.ndarray, head_size: int) -
     if p - at > MAX_RECORD:
         return -1
     return p
+
+
+@jit
+def plain_rows_end(data: np.ndarray, at: int, n_rows: int, head: np.ndarray, head_size: int) -> tuple[int, int]:
+    """Check the rows of a batch.
+
+    Returns:
+        where the last one ends, -1 if one of them is not a plain write; and the bytes of the largest.
+    """
+    largest = 0
+    for _ in range(n_rows):
+        end = plain_row_end(data, at, head, head_size)
+        if end < 0:
+            return -1, 0
+        largest = max(largest, end - at)
+        at = end
+    return at, largest
 
 
 @jit
