@@ -42,7 +42,7 @@ def test_what_was_written_is_read(spark, read, write, table):
         "if(id % 10 = 0, cast(id AS int), NULL) AS seldom",
     )
     write(frame.repartition(3), table, updateByKey="id", sendKey="true")
-    back = read(table, schema=f"{frame.schema.simpleString()[7:-1]}, __key bigint")
+    back = read(table, schema=frame.select("*", frame.id.alias("__key")).schema)
     rows = {row.id: row for row in back.collect()}
     assert len(rows) == N
     for wanted in frame.collect():
