@@ -14,6 +14,7 @@
     │   ├── ScanCancelled        the user, or a closed reader, stopped it
     │   ├── PartitionsUnavailable  .partitions had no owner for too long
     │   └── MismatchError        a value does not fit its column, under on_mismatch="error"
+    ├── WriteError               rows could not be written
     ├── QueryError               a statement that cannot run; .sql and .position for a caret
     │   ├── ParameterError       a :name without a value, or a value that cannot be bound
     │   ├── ReadOnlyError        a statement that writes
@@ -132,6 +133,10 @@ class PartitionsUnavailable(ScanError):
 
 class MismatchError(ScanError):
     """A value does not fit its column, and the scan was asked to stop at the first one."""
+
+
+class WriteError(AerospikeMagicError):
+    """Rows could not be written; the message counts them, those written before and beside them stay."""
 
 
 class QueryError(AerospikeMagicError):

@@ -20,6 +20,7 @@ ROOMS = [
     "connection",
     "filters",
     "scan",
+    "write",
     "dataset",
     "engines",
     "display",

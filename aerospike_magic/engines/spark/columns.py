@@ -8,15 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pyarrow as pa
 from pyspark.sql.types import StructType
 
 from aerospike_magic.connection import Connection
 from aerospike_magic.engines.spark.options import SparkOptions
-from aerospike_magic.engines.spark.types import to_read, to_spark, with_words
+from aerospike_magic.engines.spark.types import to_read, to_spark
 from aerospike_magic.errors import ConfigError, SchemaError
-from aerospike_magic.schema.types import KEY_NAME, METADATA_NAMES, Kind, SetSchema, metadata_columns
+from aerospike_magic.schema.types import (
+    KEY_NAME,
+    METADATA_NAMES,
+    Column,
+    Evidence,
+    Kind,
+    SetSchema,
+    metadata_columns,
+)
+
+# Keys in the metadata of a Spark field.
+_TYPE, _EVERYWHERE = "aerospike.type", "aerospike.everywhere"
 
 
 def find_schema(connection: Connection, options: SparkOptions, asked: StructType | None = None) -> SetSchema:
@@ -47,13 +59,10 @@ def spark_schema(schema: SetSchema, options: SparkOptions) -> StructType:
     """Return the Spark schema of a set, with the names that the options give the metadata columns."""
     arrow = schema.full_arrow if options.metadata else schema.arrow
     named = {ours: spark for spark, ours in column_names(options).items()}
-    words = {
-        named.get(column.name, column.name): column.kind.name.lower()
-        for column in schema.columns
-        if column.kind in (Kind.JSON, Kind.GEOJSON)
-    }
     found = to_spark(pa.schema([field.with_name(named.get(field.name, field.name)) for field in arrow]))
-    return with_words(found, words)
+    for field, name in zip(found.fields, arrow.names, strict=True):
+        field.metadata = _told(schema.column(name))
+    return found
 
 
 def column_names(options: SparkOptions) -> Mapping[str, str]:
@@ -72,8 +81,22 @@ def _as_asked(schema: SetSchema, options: SparkOptions, asked: StructType) -> Se
         if name == KEY_NAME:
             schema = replace(schema, has_keys=True)
         if name == KEY_NAME or name not in METADATA_NAMES:
-            types[name] = to_read(field)
-    return schema.with_types(types)
+            types[name] = field.metadata.get(_TYPE) or to_read(field)
+    schema = schema.with_types(types)
+    everywhere = {names.get(f.name, f.name) for f in asked.fields if f.metadata.get(_EVERYWHERE)}
+    seen = Evidence(coverage=1.0, records=0, type_counts={})
+    columns = tuple(replace(c, evidence=seen) if c.name in everywhere else c for c in schema.columns)
+    return replace(schema, columns=columns)
+
+
+def _told(column: Column) -> dict[str, Any]:
+    """What a Spark type does not say of a column, in the field's metadata: it comes back with a pruned schema."""
+    told: dict[str, Any] = {}
+    if column.kind in (Kind.JSON, Kind.GEOJSON):
+        told[_TYPE] = column.type_text
+    if column.is_bin and column.evidence is not None and column.evidence.coverage >= 1.0:
+        told[_EVERYWHERE] = True
+    return told
 
 
 def _types(text: str | None) -> dict[str, str]:

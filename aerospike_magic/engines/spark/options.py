@@ -122,11 +122,13 @@ OPTIONS: tuple[Option, ...] = (
     _option("keyType", "text", "as sampled", "type of the key's column: `int`, `string`, `binary`", "columns",
             "key_type"),
     _option("writeset", "text", "the set", "the set to write to", "write", "write_set"),
-    _option("updateByKey", "text", "", "the column whose value is the record's key", "write", "update_by_key"),
+    _option("updateByKey", "text", "", "the column whose value is the record's key (it is a bin as well, "
+            "unless it is `aerospike.keyColumn`)", "write", "update_by_key"),
     _option("updateByDigest", "text", "", "the column whose value is the record's digest", "write", "update_by_digest"),
     _option("sendKey", "boolean", "false", "store the key with the record", "write", "send_key"),
-    _option("ttl", "integer", "the namespace's", "time to live of written records in seconds", "write", "ttl",
-            low=-2, high=2**31 - 1),
+    _option("ttl", "integer", "the namespace's", "time to live of written records in seconds, -1 for ever; a column "
+            "`aerospike.ttlColumn` goes before it", "write", "ttl", low=-1,
+            high=2**31 - 1),
     _option("keyPath", "text", "", "no licence key is needed", "no effect"),
     _option("featureKey", "text", "", "no licence key is needed", "no effect"),
     _option("log.level", "text", "", "Spark's and Python's own logging apply", "no effect"),
@@ -140,6 +142,8 @@ OPTIONS: tuple[Option, ...] = (
             "in SQL, or as `aerospike.pushdown.expressions`", "refused"),
     _option("expiryColumn", "text", "", "there is `__ttl`; the time of expiry is "
             "`timestamp_seconds(unix_seconds(now()) + __ttl)`", "refused"),
+    _option("generationPolicy", "text", "", "rows are written whatever the generation; a task that is run again could "
+            "not tell its own write from another's", "refused"),
     _option("savemode", "text", "", "use `df.write.mode(…)`", "refused"),
 )  # fmt: skip
 
@@ -206,6 +210,14 @@ class SparkOptions:
         if not self.set_name:
             raise ConfigError("no set is named", hint='give .option("aerospike.set", …), or .load("namespace.set")')
         return f"{self.namespace}.{self.set_name}" if self.namespace else self.set_name
+
+    @property
+    def target(self) -> str:
+        """The set to write to, as `table`; a `write_set` without a namespace is in that of the set."""
+        if not self.write_set:
+            return self.table
+        namespace = self.namespace or (self.set_name or "").rpartition(".")[0]
+        return f"{namespace}.{self.write_set}" if namespace else self.write_set
 
 
 def parse_options(given: Mapping[str, str], defaults: Mapping[str, str] | None = None) -> SparkOptions:

@@ -91,7 +91,7 @@ class AerospikeReader(DataSourceReader):
         from aerospike_magic.scan import Scan  # with its kernels, which the planning process does not need
 
         assert isinstance(partition, SharePartition)
-        connection = _connection(self._settings)
+        connection = worker_connection(self._settings)
         _spare_collector()
         plan = self._plan.for_share(partition.share)
         misfits: dict[str, int] = {}
@@ -127,8 +127,8 @@ class AerospikeReader(DataSourceReader):
 
 
 @lru_cache(maxsize=4)
-def _connection(settings: ConnectionSettings) -> Connection:
-    """The connection of this Python worker, for all its tasks."""
+def worker_connection(settings: ConnectionSettings) -> Connection:
+    """Return the connection of this Python worker, for all its tasks."""
     return Connection(settings)
 
 

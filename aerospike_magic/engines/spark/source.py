@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from aerospike_magic.connection.settings import ConnectionSettings
     from aerospike_magic.engines.spark.reader import AerospikeReader
     from aerospike_magic.engines.spark.report import Counts
+    from aerospike_magic.engines.spark.write import AerospikeWriter
     from aerospike_magic.scan import Mismatch, ScanOptions, ScanPlan, Share
     from aerospike_magic.schema.types import SetSchema
 
@@ -106,6 +107,17 @@ class AerospikeDataSource(DataSource):
         workers = min(max(1, 2 * self._cores // len(shares)), _MOST_WORKERS)
         plan = replace(plan, options=replace(plan.options, workers=workers))
         return AerospikeReader(settings, plan, schema, shares, aggregates, self.report)
+
+    def writer(self, schema: StructType, overwrite: bool) -> AerospikeWriter:
+        """Check that rows of `schema` can be written, and how."""
+        from aerospike_magic.connection import Connection
+        from aerospike_magic.engines.spark.write import AerospikeWriter, write_options
+
+        settings = find_settings(self._parsed)
+        how = write_options(schema, self._parsed, overwrite)
+        with Connection(settings) as connection:
+            namespace, set_name = connection.split_name(self._parsed.target)
+        return AerospikeWriter(settings, namespace, set_name, how)
 
 
 def register(spark: Any, *, push_down: bool = True) -> type[AerospikeDataSource]:

@@ -14,7 +14,6 @@ is a value that does not fit its column, as any other: NULL and counted, or an e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -48,7 +47,6 @@ _EXACT: dict[type[st.DataType], pa.DataType] = _WIDE | {
     st.ByteType: pa.int8(),
     st.FloatType: pa.float32(),
 }
-_WORDS = "aerospike.type"
 _INSTEAD = {
     "timestamp": "timestamp_micros(a bigint column)",
     "timestamp_ntz": "timestamp_micros(a bigint column)",
@@ -65,21 +63,6 @@ def to_spark(schema: pa.Schema) -> st.StructType:
     return st.StructType([st.StructField(field.name, _to_spark(field.type)) for field in schema])
 
 
-def with_words(schema: st.StructType, words: Mapping[str, str]) -> st.StructType:
-    """Return the schema with a note at some columns how they are read, which Spark carries along with them.
-
-    Args:
-        schema: of a relation.
-        words: column name → "json" or "geojson": types of a `SetSchema` that in Spark are strings like any other.
-    """
-    return st.StructType(
-        [
-            st.StructField(f.name, f.dataType, f.nullable, {_WORDS: words[f.name]} if f.name in words else None)
-            for f in schema.fields
-        ]
-    )
-
-
 def _to_spark(dtype: pa.DataType) -> st.DataType:
     known = _TO_SPARK.get(dtype)
     if known is not None:
@@ -93,13 +76,13 @@ def _to_spark(dtype: pa.DataType) -> st.DataType:
     raise SchemaError(f"Spark has no type for {dtype}")
 
 
-def to_read(field: st.StructField) -> pa.DataType | str:
-    """Return the Arrow type, or the word, in which to read a column that a user's schema or ours asks for.
+def to_read(field: st.StructField) -> pa.DataType:
+    """Return the Arrow type in which to read a column that a user's schema asks for.
 
     Raises:
         SchemaError: no bin can be read as that type; the hint says what to ask for instead.
     """
-    return str(field.metadata.get(_WORDS) or "") or _arrow(field.dataType, _WIDE, field.name)
+    return _arrow(field.dataType, _WIDE, field.name)
 
 
 def to_give(field: st.StructField) -> pa.DataType:

@@ -66,6 +66,19 @@ def test_a_set_has_to_be_named():
         _ = parse_options({"aerospike.namespace": "test"}).table
 
 
+@pytest.mark.parametrize(
+    ("given", "target"),
+    [
+        ({"path": "n.s"}, "n.s"),
+        ({"path": "n.s", "aerospike.write-set": "w"}, "n.w"),
+        ({"aerospike.namespace": "n", "aerospike.writeset": "w"}, "n.w"),
+        ({"aerospike.writeset": "n.w"}, "n.w"),
+    ],
+)
+def test_the_set_to_write_to(given, target):
+    assert parse_options(given).target == target
+
+
 def test_no_repr_and_no_error_has_a_secret():
     options = parse_options({"aerospike.password": "s3cr3t", "aerospike.tls.keyfile.password": "s3cr3t"})
     assert options.password == "s3cr3t"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import random
 import subprocess
 import sys
 import uuid
 
 import pytest
+
+from aerospike_magic.connection import connect
 
 pyspark = pytest.importorskip("pyspark", reason="pyspark is not installed: pip install 'aerospike-magic[spark]'")
 
@@ -173,6 +176,26 @@ def test_push_down_can_be_turned_off(spark, read, views, server, planner):
     plan = plan_of(spark, "SELECT count(*) FROM unpushed WHERE carrier = 'AA'")
     assert "pushed" not in plan.replace("unpushed", "")
     assert spark.sql("SELECT count(*) FROM unpushed WHERE carrier = 'AA'").first()[0] == 1
+
+
+def test_a_sample_is_taken_before_it_is_filtered(spark, read, server, planner):
+    for source in ("aerospike", planner):
+        frame = read("demo.flights", source=source, sample__size="1000")
+        assert frame.count() == 1000
+        assert 100 < frame.filter("origin = 'JFK'").count() < 900
+
+
+def test_an_expression_of_the_users_own_and_a_key(spark, read, server, planner):
+    from aerospike_helpers.expressions import base as exp
+
+    with connect(server.address) as connection:
+        expression = base64.b64encode(connection.encode_expression(exp.Eq(exp.StrBin("origin"), "JFK"))).decode()
+    for source in ("aerospike", planner):
+        frame = read("demo.flights", source=source, pushdown__expressions=expression)
+        keys = [row[0] for row in frame.select("__key").limit(3).collect()]
+        assert len(keys) == 3
+        assert frame.filter(f"__key = {keys[0]!r}").count() == 1
+        assert frame.filter("origin = 'EWR'").count() == 0
 
 
 def test_no_secret_is_in_a_plan(spark, read, planner):

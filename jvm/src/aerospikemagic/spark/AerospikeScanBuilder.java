@@ -57,17 +57,31 @@ final class AerospikeScanBuilder
     this.options = new HashMap<>(options);
     this.options.keySet().removeIf(name -> name.startsWith(Pushed.PREFIX));
     this.options.put(Pushed.RELATION, schema.json());
-    pushFilters = allows("aerospike.pushdown.filters");
-    pushAggregates = allows("aerospike.pushdown.aggregates");
+    // A sample is taken before it is filtered, and a filter expression of the user's own excludes look-ups by key.
+    boolean takesPart = has("aerospike.sample.size") || has("aerospike.pushdown.expressions");
+    pushFilters = !takesPart && allows("aerospike.pushdown.filters");
+    pushAggregates = !has("aerospike.sample.size") && allows("aerospike.pushdown.aggregates");
+  }
+
+  private boolean has(String name) {
+    return option(name, "") != null || option(name, AerospikeSource.SESSION) != null;
   }
 
   private boolean allows(String name) {
+    String given = option(name, "");
+    String value = given != null ? given : option(name, AerospikeSource.SESSION);
+    return value == null || !List.of("false", "no", "0").contains(value.strip().toLowerCase(Locale.ROOT));
+  }
+
+  /** The value of an option in any of its spellings, null for none. */
+  private String option(String name, String prefix) {
     for (Map.Entry<String, String> option : options.entrySet()) {
-      if (plain(option.getKey()).equals(plain(name))) {
-        return !List.of("false", "no", "0").contains(option.getValue().trim().toLowerCase(Locale.ROOT));
+      if (option.getKey().startsWith(prefix)
+          && plain(option.getKey().substring(prefix.length())).equals(plain(name))) {
+        return option.getValue();
       }
     }
-    return true;
+    return null;
   }
 
   /** An option's name as Python compares it: options.py. */

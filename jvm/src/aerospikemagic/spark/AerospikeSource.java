@@ -28,7 +28,7 @@ public final class AerospikeSource implements TableProvider, DataSourceRegister 
   private static final String NAME = "aerospike";
 
   /** The session's own aerospike.* settings are handed to Python as options that begin so. */
-  private static final String SESSION = "aerospike_magic.session.";
+  static final String SESSION = "aerospike_magic.session.";
 
   /** The setting with the name of the session's Python source, where it has one. */
   private static final String REGISTERED = "spark.aerospike_magic.source";
