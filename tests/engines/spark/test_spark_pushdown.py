@@ -178,6 +178,34 @@ def test_push_down_can_be_turned_off(spark, read, views, server, planner):
     assert spark.sql("SELECT count(*) FROM unpushed WHERE carrier = 'AA'").first()[0] == 1
 
 
+def test_a_narrower_column_is_filtered_and_counted_by_spark(spark, read, planner, client):
+    name = f"narrow{uuid.uuid4().hex[:8]}"
+    for i in range(20):
+        client.put(("test", name, i), {"n": i * 20, "l": [i * 20]})
+    for source in ("aerospike", planner):
+        frame = read(f"test.{name}", source=source, schema="n tinyint, l array<tinyint>")
+        # 140 and more are NULL to Spark, and numbers to the server.
+        assert frame.filter("n IS NULL").count() == 13
+        assert frame.filter("n > 100").count() == 1
+        assert frame.selectExpr("count(n)", "max(n)").first() == (7, 120)
+    client.truncate("test", name, 0)
+
+
+def test_writing_goes_through_the_jar_too(spark, read, server, planner, client):
+    name = f"test.written{uuid.uuid4().hex[:8]}"
+    written = spark.range(50).selectExpr("id", "id * 2 AS n").write.format(planner).mode("append")
+    written.option("aerospike.seedhost", server.address).option("aerospike.updateByKey", "id").save(name)
+    back = read(name, source=planner)
+    assert sorted((row.id, row.n) for row in back.filter("n < 10").collect()) == [(i, 2 * i) for i in range(5)]
+    client.truncate(*name.split("."), 0)
+
+
+def test_only_what_is_needed_travels(spark, views):
+    plan = plan_of(spark, "SELECT s FROM pushed WHERE a > 3")
+    assert "[s#" in plan
+    assert "m#" not in plan
+
+
 def test_a_sample_is_taken_before_it_is_filtered(spark, read, server, planner):
     for source in ("aerospike", planner):
         frame = read("demo.flights", source=source, sample__size="1000")

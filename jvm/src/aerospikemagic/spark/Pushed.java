@@ -8,9 +8,11 @@ import org.apache.spark.sql.connector.expressions.Expression;
 import org.apache.spark.sql.connector.expressions.Literal;
 import org.apache.spark.sql.connector.expressions.NamedReference;
 import org.apache.spark.sql.connector.expressions.filter.Predicate;
+import org.apache.spark.sql.types.ArrayType;
 import org.apache.spark.sql.types.BinaryType;
 import org.apache.spark.sql.types.DataType;
 import org.apache.spark.sql.types.DataTypes;
+import org.apache.spark.sql.types.MapType;
 import org.apache.spark.sql.types.StructField;
 import org.apache.spark.sql.types.StructType;
 
@@ -143,13 +145,31 @@ final class Pushed {
     return "{\"op\":\"in\",\"column\":" + quote(column) + ",\"values\":" + array(values) + "}";
   }
 
-  /** The name of a top-level column of the schema; null for fields of structs and for all else. */
+  /**
+   * The name of a top-level column of the schema that Spark sees in the type it is stored in; null for all else.
+   *
+   * <p>A number out of the range of a narrower column is NULL to Spark, but not to the server.
+   */
   static String column(Expression expression, StructType schema) {
     if (!(expression instanceof NamedReference reference) || reference.fieldNames().length != 1) {
       return null;
     }
     String name = reference.fieldNames()[0];
-    return Arrays.asList(schema.fieldNames()).contains(name) ? name : null;
+    boolean known = Arrays.asList(schema.fieldNames()).contains(name);
+    return known && isStored(schema.apply(name).dataType()) ? name : null;
+  }
+
+  private static boolean isStored(DataType type) {
+    if (type instanceof ArrayType list) {
+      return isStored(list.elementType());
+    }
+    if (type instanceof MapType map) {
+      return isStored(map.keyType()) && isStored(map.valueType());
+    }
+    if (type instanceof StructType struct) {
+      return Arrays.stream(struct.fields()).allMatch(field -> isStored(field.dataType()));
+    }
+    return typeName(type) != null;
   }
 
   private static String literal(Expression expression, DataType wanted) {
