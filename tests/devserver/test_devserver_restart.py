@@ -35,7 +35,7 @@ VALUES: dict[str, Any] = {
     "map": {1: "a", "b": [2], b"c": {"d": None}},
     "ordered": aerospike.KeyOrderedDict({"z": 1, "a": 2}),
     "geo": aerospike.GeoJSON({"type": "Point", "coordinates": [8.5, 47.4]}),
-    "hll": HyperLogLog(b"\x00\x08" + bytes(200)),
+    "hll": HyperLogLog(b"\x00\x08\x00" + bytes(8) + bytes(256 * 6 // 8)),
     "empty": "",
 }
 
