@@ -26,6 +26,7 @@ _TRIES = 4
 _FIRST_WAIT_S = 0.1
 _PASSING = frozenset((ResultCode.TIMEOUT, ResultCode.KEY_BUSY, ResultCode.DEVICE_OVERLOAD, ResultCode.UNAVAILABLE))
 _TTL_OF_NAMESPACE, _NEVER_EXPIRES = 0, 0xFFFFFFFF
+_NO_ANSWER = -15
 _MAX_BIN_NAME = 15
 
 _NO_KEY = "the key is NULL"
@@ -146,16 +147,22 @@ def _send(connection: Connection, rows: list[tuple[Any, Any]]) -> list[tuple[str
             connection.client.batch_write(records.BatchRecords([record for _, record in rows]))
         again = []
         for key, record in rows:
-            passes = record.result in _PASSING or record.result < 0
+            code = _result(record)
+            passes = code in _PASSING or code < 0
             if passes and attempt + 1 < _TRIES:
                 again.append((key, record))
-            elif record.result != ResultCode.OK:
-                failed.append((_reason(record.result), key))
+            elif code != ResultCode.OK:
+                failed.append((_reason(code), key))
         rows = again
         if not rows:
             break
         time.sleep(_FIRST_WAIT_S * 2**attempt)
     return failed
+
+
+def _result(record: Any) -> int:
+    """The row's result; the client leaves 0 in a row that it never sent, but such a row has no answer in it."""
+    return _NO_ANSWER if record.result == ResultCode.OK and record.record is None else int(record.result)
 
 
 def _reason(code: int) -> str:
