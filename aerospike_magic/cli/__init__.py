@@ -17,6 +17,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0 when all went well, 1 when something is wrong, 2 for a wrong command line.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(arguments: list[str]) -> int:
     if arguments[:1] == ["server"]:
         # The server has options of its own, and a --help of its own.
         from aerospike_magic.devserver.__main__ import main as serve

@@ -22,6 +22,7 @@ from aerospike_magic.wire.result import ResultCode
 
 T = TypeVar("T")
 
+_TLS_ERROR = -9
 _RELOGIN_S = 3.0
 _RELOGIN_POLL_S = 0.1
 _AUTH = {
@@ -102,7 +103,10 @@ def with_session(call: Callable[[], T]) -> T:
 
 def _explain(error: Exception, settings: ConnectionSettings) -> AerospikeMagicError:
     ours = translate(error, settings, f"connect to {settings.address}")
-    if getattr(error, "code", None) not in (-1, -3, -7, -8, 9, -10, -11, -12, -16):
+    code = getattr(error, "code", None)
+    if code == _TLS_ERROR:
+        return _tls_failure(settings) or ours
+    if code not in (-1, -3, -7, -8, 9, -10, -11, -12, -16):
         return ours
     if settings.tls and (failure := _tls_failure(settings)) is not None:
         return failure

@@ -22,6 +22,7 @@ _NO_CONNECTION = {-10, -11, -12, -16, -7, -3}
 # X509_V_ERR_…, from OpenSSL's x509_vfy.h.
 _UNKNOWN_AUTHORITY = {18, 19, 20, 21}
 _WRONG_NAME = {62, 64}
+_EXPIRED = 10
 _SECURITY = {
     51: "the server does not support security",
     52: "security is not enabled on the server",
@@ -129,6 +130,17 @@ def tls_failed(settings: ConnectionSettings, said: str, *, node: str | None = No
     return ConnectError(f"TLS with {settings.address} failed: {said}", hint=hint, node=node)
 
 
+def tls_file_unusable(settings: ConnectionSettings, option: str) -> ConnectError:
+    """Return the error for a PEM file that OpenSSL cannot use; what it says itself is of no help."""
+    if option == "tls_cafile":
+        said, hint = f"tls_cafile {settings.tls_cafile} holds no certificate", "give a PEM file of authorities"
+    else:
+        key = settings.tls_keyfile or settings.tls_certfile
+        said = f"the certificate in {settings.tls_certfile} and the key in {key} cannot be used together"
+        hint = "is it the certificate's key? an encrypted one needs tls_keyfile_password; PEM files are needed"
+    return ConnectError(f"TLS with {settings.address} failed: {said}", hint=hint, is_lasting=True)
+
+
 def tls_refused(
     settings: ConnectionSettings, error: ssl.SSLError | ssl.CertificateError, tls_name: str, *, node: str | None = None
 ) -> ConnectError:
@@ -157,6 +169,10 @@ def tls_refused(
     elif "ALERT_UNKNOWN_CA" in reason:
         said = "the server does not trust the authority of our client certificate"
         hint = "check tls_certfile"
+    elif "CERTIFICATE_EXPIRED" in reason:
+        said, hint = "our client certificate has expired", "renew tls_certfile"
+    elif verify_code == _EXPIRED:
+        said, hint = "the server's certificate has expired", "it must be renewed on the server"
     elif isinstance(error, ssl.SSLEOFError):
         return tls_failed(settings, "the server ended the connection; maybe it speaks no TLS there", node=node)
     elif reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from aerospike_magic.connection.cluster import Node
 from aerospike_magic.connection.hosts import Host
-from aerospike_magic.connection.refusals import login_refused, tls_failed, tls_refused
+from aerospike_magic.connection.refusals import login_refused, tls_failed, tls_file_unusable, tls_refused
 from aerospike_magic.connection.settings import ConnectionSettings
 from aerospike_magic.errors import ConnectError, WireError
 from aerospike_magic.wire.login import (
@@ -135,12 +135,18 @@ class SocketOpener:
         settings = self._settings
         with self._lock:
             if self._context is None:
-                context = ssl.create_default_context(cafile=settings.tls_cafile)
+                try:
+                    context = ssl.create_default_context(cafile=settings.tls_cafile)
+                except ssl.SSLError:
+                    raise tls_file_unusable(settings, "tls_cafile") from None
                 context.minimum_version = ssl.TLSVersion.TLSv1_2
                 if settings.tls_certfile:
                     password = settings.tls_keyfile_password
-                    # A password, even an empty one, keeps OpenSSL from asking for it on the terminal.
-                    context.load_cert_chain(settings.tls_certfile, settings.tls_keyfile, password or "")
+                    try:
+                        # A password, even an empty one, keeps OpenSSL from asking for it on the terminal.
+                        context.load_cert_chain(settings.tls_certfile, settings.tls_keyfile, password or "")
+                    except ssl.SSLError:
+                        raise tls_file_unusable(settings, "tls_certfile") from None
                 self._context = context
             return self._context
 

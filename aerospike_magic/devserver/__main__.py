@@ -21,7 +21,7 @@ from aerospike_magic.devserver.memory import release_unused
 from aerospike_magic.devserver.record_size import DEFAULT_RECORD_SIZE, MAX_RECORD_SIZE, MIN_RECORD_SIZE
 from aerospike_magic.devserver.security import DEFAULT_SESSION_TTL_S
 from aerospike_magic.devserver.settings import read_size
-from aerospike_magic.devserver.stopping import StopOrder
+from aerospike_magic.devserver.stopping import StopOrder, Stopped
 from aerospike_magic.devserver.store import Namespace
 from aerospike_magic.devserver.synthetic import load_synthetic
 from aerospike_magic.devserver.tls import load_tls
@@ -191,6 +191,9 @@ def run(options: argparse.Namespace) -> int:
     data = DataDirectory(options.data) if options.data is not None else None
     try:
         return _serve(options, data, list(dict.fromkeys([*wanted, *(data.names() if data else ())])), sources)
+    except Stopped:
+        log.info("stopped while loading")
+        return 0
     finally:
         if data is not None:
             data.close()
@@ -220,8 +223,9 @@ def _serve(
     secured = f" with TLS, TLS name {protection.tls.name}" if protection.tls else ""
     log.info("listening on %s%s", ", ".join(cluster.membership.addresses), secured)
     # A client gives up after a second; the kernels it needs take longer the first time on a machine.
-    while warming.is_alive() and not stop.wait(0):
+    while warming.is_alive():
         warming.join(0.1)
+    stop.is_waited_for = True
     cluster.start()
     print(f"{READY} {options.host} {' '.join(map(str, cluster.ports))}", flush=True)
     stop.wait()

@@ -128,6 +128,10 @@ class CommandRunner:
             return Answer(code)
         if digest is None or len(digest) != DIGEST_SIZE:
             return Answer(ResultCode.PARAMETER)
+        for kind, code in _UNSUPPORTED.items():
+            if _field(form, kind) is not None:
+                log.warning("refused a request of %s: it has the field %s", self._client, kind.name)
+                return Answer(code)
         try:
             own = compile_filter(_field(form, FieldType.FILTER_EXPRESSION))
         except Refused as refused:
@@ -202,6 +206,13 @@ class CommandRunner:
     def _refuse(self, code: int, *, last: bool = False) -> None:
         message = Message(info3=int(Info3.LAST) if last else 0, result_code=code)
         self._socket.sendall(encode_proto(ProtoType.MESSAGE, encode_message(message)))
+
+
+_UNSUPPORTED = {
+    FieldType.MRT_ID: ResultCode.ENTERPRISE_ONLY,
+    FieldType.UDF_FILENAME: ResultCode.UNSUPPORTED_FEATURE,
+}
+"""Fields of transactions and of functions on records: what is answered to whoever sends them."""
 
 
 def query_permission(message: Message) -> Permission:

@@ -69,7 +69,7 @@ def answer_info(node: Node, command: str, guard: Guard | None = None) -> str:
     if handler is None:
         if name in _ENTERPRISE:
             return "ERROR:25:enterprise only"
-        log.info("unknown info command %r", command)
+        log.info("unknown info command %.80r", command)
         return "ERROR:4:unrecognized command"
     try:
         return handler(node, parameters)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 
@@ -53,11 +54,11 @@ class DevServer:
 
     def __init__(
         self,
-        namespaces: Sequence[str] = ("test", "demo"),
+        namespaces: str | Sequence[str] = ("test", "demo"),
         *,
         demo: bool = False,
         synthetic: int = 0,
-        load: Sequence[str] = (),
+        load: str | Sequence[str] = (),
         port: int = 0,
         host: str = "127.0.0.1",
         nodes: int = 1,
@@ -79,7 +80,7 @@ class DevServer:
         self._timeout_s = timeout_s
         self._process: subprocess.Popen[str] | None = None
         self._arguments = ["--host", host, "--port", str(port), "--watch-stdin", "--quiet"]
-        for name in namespaces:
+        for name in [namespaces] if isinstance(namespaces, str) else namespaces:
             self._arguments += ["--namespace", name]
         if nodes != 1:
             self._arguments += ["--nodes", str(nodes)]
@@ -91,10 +92,12 @@ class DevServer:
             self._arguments += ["--synthetic", str(synthetic)]
         if data is not None:
             self._arguments += ["--data", os.fspath(data)]
-        for source in load:
+        for source in [load] if isinstance(load, str) else load:
             self._arguments += ["--load", source]
         self._passwords: dict[str, str] = {}
         if users is not None:
+            if not isinstance(users, Mapping):
+                raise DevServerError("users is no mapping", hint='users={"name": "password"} or ("password", "roles")')
             given = {name: (is_, "") if isinstance(is_, str) else is_ for name, is_ in users.items()}
             arguments, self._passwords = account_environment(given)
             self._arguments += arguments
@@ -136,13 +139,23 @@ class DevServer:
         assert self._process.stdout is not None
         watch = threading.Timer(self._timeout_s, self._process.kill)
         watch.start()
+        began = time.monotonic()
         try:
             line = self._process.stdout.readline().split()
+        except BaseException:
+            # An interrupted cell must not leave a server behind that nobody can stop.
+            self._process.kill()
+            self.stop()
+            raise
         finally:
             watch.cancel()
         if len(line) < 3:
             code = self._process.wait()
             self.stop()
+            if time.monotonic() - began >= self._timeout_s:
+                raise DevServerError(
+                    f"the development server was not ready within {self._timeout_s:g} s", hint="raise timeout_s"
+                )
             raise DevServerError(
                 f"the development server did not start (exit code {code})", hint="its messages are above"
             )

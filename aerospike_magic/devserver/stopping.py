@@ -13,10 +13,19 @@ import signal
 from types import FrameType
 
 
+class Stopped(BaseException):
+    """A signal came while the main thread was busy with what it does before it waits."""
+
+
 class StopOrder:
-    """Given once or often, by whom ever; waited for by the main thread."""
+    """Given once or often, by whom ever; waited for by the main thread.
+
+    Attributes:
+        is_waited_for: whether the main thread is about to wait, or does; before that, a signal raises `Stopped` in it.
+    """
 
     def __init__(self) -> None:
+        self.is_waited_for = False
         self._read_end, self._write_end = os.pipe()
         os.set_blocking(self._write_end, False)
 
@@ -29,12 +38,14 @@ class StopOrder:
         """Let SIGTERM and SIGINT order the stop; only from the main thread."""
         signal.set_wakeup_fd(self._write_end, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, _leave_it_to_the_pipe)
+            signal.signal(number, self._interrupt)
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait for the order; False if the time passed without it."""
         return bool(select.select([self._read_end], [], [], timeout_s)[0])
 
-
-def _leave_it_to_the_pipe(signum: int, frame: FrameType | None) -> None:
-    """Do nothing: the interpreter's C handler has written to the pipe already."""
+    def _interrupt(self, signum: int, frame: FrameType | None) -> None:
+        # The interpreter's C handler has written to the pipe already.
+        if not self.is_waited_for:
+            self.is_waited_for = True
+            raise Stopped

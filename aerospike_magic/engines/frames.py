@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from aerospike_magic.errors import QueryError
+
 if TYPE_CHECKING:
     import duckdb
     import pandas as pd
@@ -53,8 +55,10 @@ def columns_to_pandas(names: list[str], columns: list[pa.ChunkedArray | None]) -
 
 def table_to_polars(table: pa.Table) -> pl.DataFrame:
     """Return a polars DataFrame; a repeated column name gets ``_1``, ``_2`` … appended."""
-    import polars as pl
-
+    try:
+        import polars as pl
+    except ImportError:
+        raise QueryError("polars is not installed", hint="pip install 'aerospike-magic[polars]'") from None
     renamed = table.rename_columns(distinct_names(table.column_names))
     columns = [_integers(column) for column in renamed.columns]
     frame: pl.DataFrame = pl.from_arrow(pa.Table.from_arrays(columns, names=renamed.column_names))

@@ -207,6 +207,13 @@ REFUSALS = {
         "the server does not trust the authority of our client certificate",
         "check tls_certfile",
     ),
+    "another certificate's key": (
+        {"tls_keyfile": "eve.key"},
+        "ann.pem and the key in .*eve.key cannot be used together",
+        "tls_keyfile_password",
+    ),
+    "a certificate without its key": ({"tls_keyfile": None}, "cannot be used together", "is it the certificate's key"),
+    "authorities that are none": ({"tls_cafile": "ann.key"}, "ann.key holds no certificate", "authorities"),
     "no TLS": (
         {"tls_name": None, "tls_cafile": None, "tls_certfile": None, "tls_keyfile": None},
         "it speaks TLS",

@@ -10,6 +10,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 from typing import Any
 
@@ -186,3 +187,49 @@ def test_runs_without_a_parent_to_watch() -> None:
             assert opened.recv(100)
         os.kill(process.pid, signal.SIGTERM)
         assert process.wait(timeout=10) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stops_while_it_loads(number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "aerospike_magic.devserver", "--port", "0", "--synthetic", "20000000"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with process:
+        try:
+            time.sleep(3)
+            process.send_signal(number)
+            said, log = process.communicate(timeout=15)
+        finally:
+            process.kill()
+    assert process.returncode == 0
+    assert said == ""
+    assert "stopped while loading" in log
+    assert "Traceback" not in log
+
+
+def test_an_interrupted_start_leaves_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = DevServer(namespaces="one")
+    started = []
+
+    class Interrupted(subprocess.Popen[str]):
+        def __init__(self, *args: Any, **more: Any) -> None:
+            super().__init__(*args, **more)
+            started.append(psutil.Process(self.pid))
+            threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]).start()
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        server.start()
+    assert server.pid is None
+    (child,) = started
+    assert not child.is_running()
+
+
+def test_not_ready_in_time_says_so() -> None:
+    with pytest.raises(DevServerError, match="not ready within 0.2 s") as caught:
+        DevServer(timeout_s=0.2).start()
+    assert "timeout_s" in caught.value.hint
+
+
+def test_users_that_are_no_mapping() -> None:
+    with pytest.raises(DevServerError, match="no mapping"):
+        DevServer(users=["ann"])  # type: ignore[arg-type]

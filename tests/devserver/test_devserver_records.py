@@ -225,3 +225,15 @@ def test_unknown_namespace(client: Any) -> None:
 def test_record_too_big(client: Any) -> None:
     with pytest.raises(exception.RecordTooBig):
         client.put(key(1), {"a": "x" * (1 << 20)})
+
+
+def test_transactions_and_functions_are_refused(client: Any) -> None:
+    one = key("txn")
+    client.put(one, {"n": 0})
+    with pytest.raises(aerospike.exception.AerospikeError) as caught:
+        client.put(one, {"n": 99}, policy={"txn": aerospike.Transaction()})
+    assert caught.value.code == 25
+    with pytest.raises(aerospike.exception.AerospikeError) as caught:
+        client.apply(one, "module", "function", [])
+    assert caught.value.code == 16
+    assert client.get(one)[2] == {"n": 0}

@@ -16,6 +16,7 @@ from aerospike_magic.devserver.stopping import StopOrder
 stop = StopOrder()
 stop.give_on_signals()
 assert not stop.wait(0)
+stop.is_waited_for = True
 os.kill(os.getpid(), signal.{name})
 assert stop.wait(None)
 """
@@ -34,6 +35,13 @@ def test_more_orders_than_the_pipe_holds() -> None:
     for _ in range(100_000):
         stop.give()
     assert stop.wait(0)
+
+
+def test_signal_long_before_the_wait() -> None:
+    script = _SIGNAL_FIRST.format(name="SIGTERM").replace("stop.is_waited_for = True", "")
+    done = subprocess.run([sys.executable, "-c", script], timeout=60, env=dict(os.environ), capture_output=True)
+    assert done.returncode == 1
+    assert done.stderr.strip().endswith(b"Stopped")
 
 
 def test_signal_before_the_wait() -> None:
