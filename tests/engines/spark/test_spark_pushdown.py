@@ -223,6 +223,10 @@ def test_an_expression_of_the_users_own_and_a_key(spark, read, server, planner):
         keys = [row[0] for row in frame.select("__key").limit(3).collect()]
         assert len(keys) == 3
         assert frame.filter(f"__key = {keys[0]!r}").count() == 1
+        frame.createOrReplaceTempView("of_jfk")
+        spark.createDataFrame([(key, "y") for key in keys], "k long, l string").createOrReplaceTempView("chosen")
+        join = "SELECT /*+ broadcast(chosen) */ f.origin FROM of_jfk f JOIN chosen ON f.__key = k WHERE l > 'a'"
+        assert [row.origin for row in spark.sql(join).collect()] == ["JFK"] * 3
         assert frame.filter("origin = 'EWR'").count() == 0
 
 

@@ -25,12 +25,14 @@ final class AerospikeScan implements SupportsReportStatistics, SupportsRuntimeV2
   private final StructType schema;
   private final Map<String, String> options;
   private final String pushed;
+  private final boolean takesFilters;
   private Scan inner;
 
-  AerospikeScan(StructType schema, Map<String, String> options, String pushed) {
+  AerospikeScan(StructType schema, Map<String, String> options, String pushed, boolean takesFilters) {
     this.schema = schema;
     this.options = Map.copyOf(options);
     this.pushed = pushed;
+    this.takesFilters = takesFilters;
     inner = python(this.options);
   }
 
@@ -53,8 +55,8 @@ final class AerospikeScan implements SupportsReportStatistics, SupportsRuntimeV2
   /** The user key: the small side of a join arrives as its values, and the join becomes key look-ups. */
   @Override
   public NamedReference[] filterAttributes() {
-    boolean aggregated = options.containsKey(Pushed.AGGREGATES);
-    if (aggregated || options.containsKey(Pushed.LIMIT) || !Arrays.asList(schema.fieldNames()).contains(Pushed.KEY)) {
+    boolean isPart = options.containsKey(Pushed.AGGREGATES) || options.containsKey(Pushed.LIMIT);
+    if (!takesFilters || isPart || !Arrays.asList(schema.fieldNames()).contains(Pushed.KEY)) {
       return new NamedReference[0];
     }
     return new NamedReference[] {Expressions.column(Pushed.KEY)};

@@ -221,6 +221,6 @@ final class AerospikeScanBuilder
 
   @Override
   public Scan build() {
-    return new AerospikeScan(schema, options, String.join(", ", pushed));
+    return new AerospikeScan(schema, options, String.join(", ", pushed), pushFilters);
   }
 }
