@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 
 import pyarrow as pa
@@ -102,7 +103,9 @@ def test_by_digest(connection, table):
 
 def test_time_to_live_of_the_options_and_of_each_row(connection, table):
     rows = [{"id": 1, "n": 1, "__ttl": 500}, {"id": 2, "n": 1, "__ttl": None}, {"id": 3, "n": 1, "__ttl": -1}]
-    write(connection, table, rows, WriteOptions("id", send_key=True, ttl_s=100, ttl_column="__ttl"))
+    report = write(connection, table, rows, WriteOptions("id", send_key=True, ttl_s=100, ttl_column="__ttl"))
+    if os.environ.get("AEROSPIKE_TEST_HOST") and report.failed == 2:
+        pytest.skip(f"this server keeps no times to live, its nsup-period is 0: {report.failures[0]}")
     ttl = {k: r["__ttl"] for k, r in read(connection, table).items()}
     assert 490 <= ttl[1] <= 500
     assert 90 <= ttl[2] <= 100

@@ -10,9 +10,7 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
-
-from pyspark.sql.types import StructType
+from typing import TYPE_CHECKING, Any
 
 from aerospike_magic.engines.spark.aggregates import Aggregate, PartialAggregates
 from aerospike_magic.errors import QueryError
@@ -32,6 +30,9 @@ from aerospike_magic.filters.predicate import (
     conjunction,
     conjuncts,
 )
+
+if TYPE_CHECKING:
+    from pyspark.sql.types import StructType
 
 PREFIX = "aerospike_magic."
 """Options that begin so are the jar's, never a user's."""
@@ -80,6 +81,8 @@ class Planned:
         """
         given = {name.lower(): text for name, text in options.items() if name.lower().startswith(PREFIX)}
         relation = given.get(PREFIX + "relation")
+        from pyspark.sql.types import StructType
+
         return cls(
             Pushed.from_options(given),
             None if relation is None else StructType.fromJson(json.loads(relation)),

@@ -68,6 +68,7 @@ def test_the_same_with_sparks_push_down_on(spark, view):
 
 
 def test_the_reader_takes_no_filters():
+    pytest.importorskip("pyspark")
     from pyspark.sql.datasource import DataSourceReader
 
     from aerospike_magic.engines.spark.reader import AerospikeReader
