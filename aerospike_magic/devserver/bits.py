@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from aerospike_magic.devserver.cdt.results import CdtError
-from aerospike_magic.errors import WireError
+from aerospike_magic.devserver.request import is_integer, split_request
 from aerospike_magic.wire.message import ResultCode
-from aerospike_magic.wire.msgpack import decode_cdt
 from aerospike_magic.wire.particle import encode_particle
 from aerospike_magic.wire.particle_type import ParticleType
 
@@ -58,7 +57,7 @@ def read_bits(particle: Bin, request: bytes) -> Bin | None:
     Raises:
         CdtError: it fails.
     """
-    number, args = _split(request)
+    number, args = split_request(request)
     operation = _READS.get(number)
     if operation is None:
         raise CdtError(ResultCode.PARAMETER)
@@ -87,7 +86,7 @@ def modify_bits(particle: Bin | None, request: bytes) -> Bin | None:
     Raises:
         CdtError: it fails.
     """
-    number, args = _split(request)
+    number, args = split_request(request)
     operation = _CHANGES.get(number)
     if operation is None:
         raise CdtError(ResultCode.PARAMETER)
@@ -127,20 +126,6 @@ def _failure(code: int, quiet: bool) -> Exception:
 # -- parameters --
 
 
-def _split(request: bytes) -> tuple[int, list[Any]]:
-    try:
-        parts = decode_cdt(request)
-    except WireError:
-        raise CdtError(ResultCode.PARAMETER) from None
-    if not isinstance(parts, list) or not parts or not _is_integer(parts[0]):
-        raise CdtError(ResultCode.PARAMETER)
-    return parts[0], parts[1:]
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def _parse(args: list[Any], kinds: str, n_optional: int, allowed: int) -> _Call:
     """Read the parameters, one a letter of `kinds`; see the tables at the end."""
     if not len(kinds) - n_optional <= len(args) <= len(kinds):
@@ -158,7 +143,7 @@ def _read(call: _Call, kind: str, arg: Any, allowed: int) -> bool:
     if kind == "t":
         call.value = int(arg is True)
         return isinstance(arg, bool)
-    if not _is_integer(arg):
+    if not is_integer(arg):
         return False
     if kind in "oO":
         call.offset = arg * (8 if kind == "O" else 1)

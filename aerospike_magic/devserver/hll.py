@@ -11,10 +11,10 @@ from typing import Any
 
 from aerospike_magic.devserver import sketch
 from aerospike_magic.devserver.cdt.results import NOTHING, CdtError
+from aerospike_magic.devserver.request import is_integer, split_request
 from aerospike_magic.devserver.sketch import Sketch
-from aerospike_magic.errors import WireError
 from aerospike_magic.wire.message import ResultCode
-from aerospike_magic.wire.msgpack import decode_cdt, encode_cdt
+from aerospike_magic.wire.msgpack import encode_cdt
 from aerospike_magic.wire.particle import encode_particle
 from aerospike_magic.wire.particle_type import ParticleType
 from aerospike_magic.wire.values import HLL, MapPairs
@@ -60,7 +60,7 @@ def read_hll(particle: Bin, request: bytes) -> Bin | None:
     Raises:
         CdtError: it fails.
     """
-    number, args = _split(request)
+    number, args = split_request(request)
     if number not in _READS:
         raise CdtError(ResultCode.PARAMETER)
     kinds, run = _READS[number]
@@ -81,7 +81,7 @@ def modify_hll(particle: Bin | None, request: bytes) -> tuple[Bin | None, Bin | 
     Raises:
         CdtError: it fails.
     """
-    number, args = _split(request)
+    number, args = split_request(request)
     if number not in _CHANGES:
         raise CdtError(ResultCode.PARAMETER)
     kinds, n_optional, allowed, run = _CHANGES[number]
@@ -121,20 +121,6 @@ def _as_particle(value: Any) -> Bin | None:
 # -- parameters --
 
 
-def _split(request: bytes) -> tuple[int, list[Any]]:
-    try:
-        parts = decode_cdt(request)
-    except WireError:
-        raise CdtError(ResultCode.PARAMETER) from None
-    if not isinstance(parts, list) or not parts or not _is_integer(parts[0]):
-        raise CdtError(ResultCode.PARAMETER)
-    return parts[0], parts[1:]
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def _parse(args: list[Any], kinds: str, n_optional: int, allowed: int) -> _Call:
     """Read the parameters, one a letter of `kinds`; see the tables at the end."""
     if not len(kinds) - n_optional <= len(args) <= len(kinds):
@@ -145,7 +131,7 @@ def _parse(args: list[Any], kinds: str, n_optional: int, allowed: int) -> _Call:
             call.elements = _elements(arg)
         elif kind in "hx":
             call.sketches = _sketches(arg)
-        elif not _is_integer(arg) or not _read_number(call, kind, arg, allowed):
+        elif not is_integer(arg) or not _read_number(call, kind, arg, allowed):
             raise CdtError(ResultCode.PARAMETER)
     if "x" in kinds and len(call.sketches) > 2:
         bits = {each.minhash_bits for each in call.sketches}

@@ -5,7 +5,6 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.OptionalLong;
 import org.apache.spark.sql.connector.catalog.SupportsRead;
 import org.apache.spark.sql.connector.expressions.Expressions;
 import org.apache.spark.sql.connector.expressions.NamedReference;
@@ -13,15 +12,13 @@ import org.apache.spark.sql.connector.expressions.filter.Predicate;
 import org.apache.spark.sql.connector.metric.CustomMetric;
 import org.apache.spark.sql.connector.read.Batch;
 import org.apache.spark.sql.connector.read.Scan;
-import org.apache.spark.sql.connector.read.Statistics;
-import org.apache.spark.sql.connector.read.SupportsReportStatistics;
 import org.apache.spark.sql.connector.read.SupportsRuntimeV2Filtering;
 import org.apache.spark.sql.connector.read.streaming.MicroBatchStream;
 import org.apache.spark.sql.types.StructType;
 import org.apache.spark.sql.util.CaseInsensitiveStringMap;
 
 /** One scan: a Python source of its own, made with the options that say what was pushed to it. */
-final class AerospikeScan implements SupportsReportStatistics, SupportsRuntimeV2Filtering {
+final class AerospikeScan implements SupportsRuntimeV2Filtering {
   private final StructType schema;
   private final Map<String, String> options;
   private final String pushed;
@@ -76,25 +73,6 @@ final class AerospikeScan implements SupportsReportStatistics, SupportsRuntimeV2
       all.put(Pushed.RUNTIME, Pushed.array(taken));
       inner = python(all);
     }
-  }
-
-  @Override
-  public Statistics estimateStatistics() {
-    String rows = options.get(Pushed.ROWS);
-    OptionalLong estimate = rows == null ? OptionalLong.empty() : OptionalLong.of(Long.parseLong(rows));
-    return new Statistics() {
-      @Override
-      public OptionalLong sizeInBytes() {
-        return estimate.isEmpty()
-            ? estimate
-            : OptionalLong.of(Math.multiplyExact(estimate.getAsLong(), (long) schema.defaultSize()));
-      }
-
-      @Override
-      public OptionalLong numRows() {
-        return estimate;
-      }
-    };
   }
 
   @Override

@@ -37,9 +37,6 @@ final class Pushed {
   /** The schema of the whole relation, as Spark's JSON: filters and aggregates read columns that are not returned. */
   static final String RELATION = "aerospike_magic.relation";
 
-  /** How many records the set has, where whoever made the table knew. */
-  static final String ROWS = "aerospike_magic.rows";
-
   static final String KEY = "__key";
 
   private static final List<String> COMPARISONS = Arrays.asList("=", "<>", "<", "<=", ">", ">=");
