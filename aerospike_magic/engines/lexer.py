@@ -39,11 +39,13 @@ class Dialect:
         name: sqlglot's name for it.
         quote: the character around a quoted name, doubled inside it.
         escapes: whether a backslash in a string takes the next character, and "…" is a string too.
+        exclude: the word between a star and the columns that it leaves out.
     """
 
     name: str
     quote: str
     escapes: bool = False
+    exclude: str = "EXCLUDE"
 
     def quote_identifier(self, name: str) -> str:
         """Return `name` as a quoted SQL identifier.
@@ -55,7 +57,7 @@ class Dialect:
 
 
 DUCKDB = Dialect("duckdb", '"')
-SPARK = Dialect("spark", "`", escapes=True)
+SPARK = Dialect("spark", "`", escapes=True, exclude="EXCEPT")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Which sets there are and how one is read: the seam between this engine and a cluster.
+"""How a set is read: the seam between this engine and a cluster.
 
 `Catalog` is all that the engine asks for; `ClusterCatalog` answers from a `Connection`.
 """
@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pyarrow as pa
 
 from aerospike_magic.engines.base import QueryOptions, ScanExplanation
+from aerospike_magic.engines.catalog import ClusterSets, SetCatalog
 from aerospike_magic.filters.predicate import Predicate
 from aerospike_magic.scan.progress import N_PARTITIONS, ProgressCallback, ScanProgress
 from aerospike_magic.schema.types import SetSchema
 
 if TYPE_CHECKING:
-    from aerospike_magic.connection import Connection
     from aerospike_magic.scan.plan import ScanPlan
 
 
@@ -38,17 +38,8 @@ class RunningScan(Protocol):
         """Stop, from any thread."""
 
 
-class Catalog(Protocol):
-    """The sets of a cluster."""
-
-    def sets(self) -> Sequence[tuple[str, str]]:
-        """Return (namespace, set) of every set."""
-
-    def namespaces(self) -> Sequence[str]:
-        """Return every namespace, those without sets too."""
-
-    def schema(self, namespace: str, set_name: str) -> SetSchema:
-        """Return the columns of a set that `sets` lists."""
+class Catalog(SetCatalog, Protocol):
+    """The sets of a cluster, and how they are read."""
 
     def plan(
         self,
@@ -67,23 +58,8 @@ class Catalog(Protocol):
         """Say how a plan would read."""
 
 
-class ClusterCatalog:
-    """The sets of the cluster behind a connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def sets(self) -> Sequence[tuple[str, str]]:
-        """Return (namespace, set) of every set, by info."""
-        return [(found.namespace, found.name) for found in self._connection.sets()]
-
-    def namespaces(self) -> Sequence[str]:
-        """Return every namespace, by info."""
-        return self._connection.namespaces()
-
-    def schema(self, namespace: str, set_name: str) -> SetSchema:
-        """Return the connection's schema of the set, sampled at the first call."""
-        return self._connection.schema(f"{namespace}.{set_name}")
+class ClusterCatalog(ClusterSets):
+    """The sets of the cluster behind a connection, read by scans of this process."""
 
     def plan(
         self,

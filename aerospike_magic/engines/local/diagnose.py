@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from aerospike_magic.engines.local.catalog import Catalog
 from aerospike_magic.engines.local.source import ROW_COLUMN
-from aerospike_magic.engines.local.statements import Statement, TableName
+from aerospike_magic.engines.local.statements import Statement
 from aerospike_magic.engines.local.tables import Tables
+from aerospike_magic.engines.names import TableName, did_you_mean, listed, unknown_bare, unknown_qualified
 from aerospike_magic.engines.parameters import BoundSql
 from aerospike_magic.errors import QueryError, UnknownNameError
 from aerospike_magic.schema.types import near_matches
@@ -33,7 +33,6 @@ _FILES_HINT = "load it with pandas and use the DataFrame by its name: FROM name"
 _NO_FUNCTION = re.compile(r"Function with name (\S+) does not exist")
 _SUGGESTION = re.compile(r"^(?:Did you mean|Candidate bindings:) (.*)$", re.MULTILINE)
 _SUGGESTED_NAME = re.compile(r'^Did you mean "(.+?)"', re.MULTILINE)
-_MAX_LISTED = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,7 @@ def _no_function(name: str, text: str, position: int | None, context: Context) -
     return QueryError(
         f"there is no function {name}",
         # DuckDB suggests something however far it is.
-        hint=_near(near_matches(name, [suggested[1]]) if suggested else [], ""),
+        hint=did_you_mean(near_matches(name, [suggested[1]]) if suggested else [], ""),
         sql=context.bound.original,
         position=context.position_of(name) if place is None else place,
     )
@@ -150,9 +149,9 @@ def _no_table(found: re.Match[str], text: str, context: Context) -> QueryError:
     if len(name.parts) == 1 and _FILE_NAME.search(shown):
         return _no_file(shown, context)
     if len(name.parts) == 1:
-        message, hint = _bare_name(shown, context)
+        message, hint = unknown_bare(shown, context.catalog.sets())
     else:
-        message, hint = _qualified_name(name.parts[0], ".".join(name.parts[1:]), context.catalog)
+        message, hint = unknown_qualified(name.parts[0], ".".join(name.parts[1:]), context.catalog)
     return UnknownNameError(message, hint=hint, sql=sql, position=position)
 
 
@@ -163,30 +162,6 @@ def _named_table(text: str, statement: Statement | None) -> TableName | None:
         if wanted in (".".join(name.parts).lower(), name.parts[-1].lower()):
             return name
     return None
-
-
-def _bare_name(name: str, context: Context) -> tuple[str, str]:
-    ambiguous = context.tables.ambiguous.get(name.lower()) if context.tables else None
-    if ambiguous:
-        return (
-            f"set {name} is in {len(ambiguous)} namespaces",
-            "write " + " or ".join(f"{namespace}.{name}" for namespace in ambiguous),
-        )
-    sets = context.catalog.sets()
-    near = near_matches(name, [set_name for _, set_name in sets])
-    full = [f"{namespace}.{set_name}" for namespace, set_name in sets if set_name in near]
-    return f"there is no set, and no local DataFrame, {name}", _near(full, "tables are written namespace.set")
-
-
-def _qualified_name(namespace: str, set_name: str, catalog: Catalog) -> tuple[str, str]:
-    namespaces = list(catalog.namespaces())
-    same = [known for known in namespaces if known.lower() == namespace.lower()]
-    if not same:
-        near = near_matches(namespace, namespaces)
-        return f"there is no namespace {namespace}", _near(near, _listed("namespaces", namespaces))
-    sets = [known for of, known in catalog.sets() if of in same]
-    near = [f"{same[0]}.{known}" for known in near_matches(set_name, sets)]
-    return f"namespace {same[0]} has no set {set_name}", _near(near, _listed("its sets", sets))
 
 
 def _no_column(found: re.Match[str], text: str, context: Context) -> QueryError:
@@ -206,22 +181,12 @@ def _unknown_column(name: str, table: str | None, text: str, context: Context) -
     near = near_matches(name, names)
     suggested = _suggestion(text)
     if near:
-        hint = _near(near, "")
+        hint = did_you_mean(near, "")
     elif len(schemas) == 1 and not (context.tables and context.tables.frames):
-        hint = suggested or _listed("its bins", [column.name for column in schemas[0].bins])
+        hint = suggested or listed("its bins", [column.name for column in schemas[0].bins])
     else:
         hint = suggested
     where = f" in {table}" if table else f" in {schemas[0].name}" if len(schemas) == 1 else ""
     return UnknownNameError(
         f"there is no column {name}{where}", hint=hint, sql=context.bound.original, position=position
     )
-
-
-def _near(names: Sequence[str], otherwise: str) -> str:
-    return f"did you mean {' or '.join(names)}?" if names else otherwise
-
-
-def _listed(what: str, names: Iterable[str]) -> str:
-    listed = sorted(names)
-    more = ", …" if len(listed) > _MAX_LISTED else ""
-    return f"{what}: {', '.join(listed[:_MAX_LISTED])}{more}" if listed else f"there are no {what}"

@@ -209,7 +209,7 @@ class _Prepared:
         metadata = metadata_named(self.statement)
         if not metadata or self.statement.tree is None:
             return self._text
-        from aerospike_magic.engines.local.stars import hide_metadata
+        from aerospike_magic.engines.stars import hide_metadata
 
         return hide_metadata(self._text, self.statement.tree, self.tables.resolve, metadata)
 

@@ -17,7 +17,7 @@ from typing import Any
 from sqlglot import exp
 
 from aerospike_magic.engines.local.implied import Condition, rejects_nulls
-from aerospike_magic.engines.local.scopes import Resolve, from_items, set_of
+from aerospike_magic.engines.scopes import Resolve, from_items, set_of
 from aerospike_magic.filters.predicate import Or, Predicate, conjunction, simplify
 from aerospike_magic.schema.types import Column, Kind, SetSchema
 

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from aerospike_magic.engines.lexer import Token, statement_end, tokenize
+from aerospike_magic.engines.names import TableName
 from aerospike_magic.errors import QueryError, ReadOnlyError
 
 if TYPE_CHECKING:
@@ -35,14 +36,6 @@ READS = (
     "TABLE",
 )
 _WRITES_INSIDE = (("INSERT", "INTO"), ("DELETE", "FROM"), ("MERGE", "INTO"))
-
-
-@dataclass(frozen=True, slots=True)
-class TableName:
-    """A table as a statement names it: one or more parts, and the place of the first."""
-
-    parts: tuple[str, ...]
-    start: int
 
 
 @dataclass(frozen=True, slots=True)

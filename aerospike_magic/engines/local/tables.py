@@ -1,13 +1,8 @@
 """The names of a statement made into DuckDB views: sets as ``namespace.set``, local frames and clear names bare.
 
-Rules for a name:
-
-- ``namespace.set`` is that set, whatever else is called so.
-- A bare name is a CTE, else a local frame given by that name, else the set of that name if exactly one namespace
-  has it. So what the user has made wins over what is far away, and a qualified name always reaches the set.
-- Names are compared as written first, then without regard to case, as DuckDB does.
-- Metadata columns that are not in ``SELECT *`` (`__digest`, `__generation`, `__ttl`, and `__key` where the sample has
-  no keys) are added at the end of a set's columns when the statement names them; `stars` keeps them out of ``*``.
+`names` says what a name means. Metadata columns that are not in ``SELECT *`` (`__digest`, `__generation`, `__ttl`, and
+`__key` where the sample has no keys) are added at the end of a set's columns when the statement names them; `stars`
+keeps them out of ``*``.
 """
 
 from __future__ import annotations
@@ -22,7 +17,8 @@ import pyarrow as pa
 from aerospike_magic.engines.lexer import DUCKDB
 from aerospike_magic.engines.local.catalog import Catalog
 from aerospike_magic.engines.local.source import ROW_COLUMN, ScanLog, SetDataset
-from aerospike_magic.engines.local.statements import Statement, TableName
+from aerospike_magic.engines.local.statements import Statement
+from aerospike_magic.engines.names import TableName, find_set, is_frame
 from aerospike_magic.errors import QueryError, SchemaError
 from aerospike_magic.filters.predicate import Predicate
 from aerospike_magic.schema.types import METADATA_NAMES, SetSchema
@@ -46,12 +42,10 @@ class Tables:
     Attributes:
         sets: names as written, in lower case → the schema of the set.
         frames: bare names in lower case → the local object.
-        ambiguous: bare names → the namespaces that have such a set.
     """
 
     sets: dict[tuple[str, ...], SetSchema] = field(default_factory=dict)
     frames: dict[str, Any] = field(default_factory=dict)
-    ambiguous: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def resolve(self, parts: tuple[str, ...]) -> SetSchema | None:
         """Return the schema of the set that a name means, None for anything else."""
@@ -78,7 +72,7 @@ def find_tables(statement: Statement, catalog: Catalog, frames: Mapping[str, Any
             continue
         if known is None:
             known = catalog.sets()
-        found = _bare_set(name, known, tables) if bare else _qualified_set(name, known)
+        found = find_set(name.parts, known)
         if found is not None:
             _add_set(name, found, catalog, tables)
     return tables
@@ -92,37 +86,6 @@ def _take_frame(name: TableName, frames: Mapping[str, Any], tables: Tables) -> b
         tables.frames[text.lower()] = frames[text]
         return True
     return False
-
-
-def is_frame(value: object) -> bool:
-    """Whether a Python object is a table that DuckDB reads: pandas, polars, Arrow."""
-    module = type(value).__module__.partition(".")[0]
-    kind = type(value).__name__
-    if module in ("pandas", "polars"):
-        return kind in ("DataFrame", "LazyFrame")
-    return module == "pyarrow" and kind in ("Table", "RecordBatch", "RecordBatchReader")
-
-
-def _qualified_set(name: TableName, known: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
-    wanted = (name.parts[0], name.parts[1])
-    if len(name.parts) != 2:
-        return None
-    if wanted in known:
-        return wanted
-    same = [pair for pair in known if _fold(pair) == _fold(wanted)]
-    return same[0] if len(same) == 1 else None
-
-
-def _bare_set(name: TableName, known: Sequence[tuple[str, str]], tables: Tables) -> tuple[str, str] | None:
-    text = name.parts[0]
-    same = [pair for pair in known if pair[1] == text] or [p for p in known if p[1].lower() == text.lower()]
-    if len(same) > 1:
-        tables.ambiguous[text.lower()] = tuple(sorted(namespace for namespace, _ in same))
-    return same[0] if len(same) == 1 else None
-
-
-def _fold(pair: tuple[str, str]) -> tuple[str, str]:
-    return pair[0].lower(), pair[1].lower()
 
 
 def _add_set(name: TableName, found: tuple[str, str], catalog: Catalog, tables: Tables) -> None:

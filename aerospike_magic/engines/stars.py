@@ -2,7 +2,8 @@
 
 A set's view has `__ttl` as a column once the statement names it, so ``SELECT *, __ttl`` would give it twice, and
 ``SELECT * … WHERE __ttl < 60`` unasked. Where every item of a FROM is a set, the stars above it are therefore
-written as ``* EXCLUDE (__ttl)``. Elsewhere, as over a CTE, a star is what it says: all columns.
+written as ``* EXCLUDE (__ttl)``, or however the dialect says that. Elsewhere, as over a CTE, a star is what it says:
+all columns.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from typing import Any
 
 from sqlglot import exp
 
-from aerospike_magic.engines.lexer import DUCKDB
-from aerospike_magic.engines.local.scopes import Resolve, from_items, set_of
+from aerospike_magic.engines.lexer import DUCKDB, Dialect
+from aerospike_magic.engines.scopes import Resolve, from_items, set_of
 from aerospike_magic.schema.types import SetSchema
 
 
-def hide_metadata(text: str, tree: Any, resolve: Resolve, metadata: Sequence[str]) -> str:
+def hide_metadata(text: str, tree: Any, resolve: Resolve, metadata: Sequence[str], dialect: Dialect = DUCKDB) -> str:
     """Return the statement's text with its stars narrowed.
 
     Args:
@@ -25,16 +26,22 @@ def hide_metadata(text: str, tree: Any, resolve: Resolve, metadata: Sequence[str
         tree: sqlglot's tree of it.
         resolve: the schema of the set that a table name means.
         metadata: the metadata columns that the statement names.
+        dialect: the engine's.
     """
+    for at, narrowed in sorted(narrowed_stars(text, tree, resolve, metadata, dialect).items(), reverse=True):
+        text = text[:at] + narrowed + text[at + 1 :]
+    return text
+
+
+def narrowed_stars(text: str, tree: Any, resolve: Resolve, metadata: Sequence[str], dialect: Dialect) -> dict[int, str]:
+    """Return what to write in place of which stars, by their places in the text; see `hide_metadata`."""
     edits: dict[int, str] = {}
     for select in tree.find_all(exp.Select) if metadata else ():
         for star, hidden in _stars(select, resolve, metadata):
             at = star.meta.get("start")
             if at is not None and text[at : at + 1] == "*" and hidden:
-                edits[at] = f"* EXCLUDE ({', '.join(map(DUCKDB.quote_identifier, hidden))})"
-    for at in sorted(edits, reverse=True):
-        text = text[:at] + edits[at] + text[at + 1 :]
-    return text
+                edits[at] = f"* {dialect.exclude} ({', '.join(map(dialect.quote_identifier, hidden))})"
+    return edits
 
 
 def _stars(select: exp.Select, resolve: Resolve, metadata: Sequence[str]) -> list[tuple[exp.Star, tuple[str, ...]]]:
