@@ -41,7 +41,11 @@ class AerospikeMagicError(Exception):
         hint: what to do next, one line; empty if there is nothing useful to say.
         node: the node ("BB9… 10.0.0.1:3000") where it happened, when known.
         partition: the partition id, 0..4095, when known.
+
+    `details` is what the engine below said in full, a Java trace for one; "" for nothing more.
     """
+
+    details = ""
 
     def __init__(self, message: str, *, hint: str = "", node: str | None = None, partition: int | None = None) -> None:
         super().__init__(message)

@@ -158,6 +158,11 @@ class QueryResult(ABC):
         """Bytes a materialised result may take; None for 30 % of what is free, 0 for no check."""
 
     @property
+    def activity(self) -> str:
+        """Where the engine itself is, in a few words, such as its stages and tasks; "" where it does not say."""
+        return ""
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What is worth knowing about the statement, one sentence each, such as a comparison that is never true."""
         return ()

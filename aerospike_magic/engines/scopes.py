@@ -28,12 +28,12 @@ def set_of(table: exp.Table, resolve: Resolve) -> SetSchema | None:
     if not isinstance(table.this, exp.Identifier):
         return None
     parts = tuple(part.name for part in table.parts)
-    if len(parts) == 1 and _is_cte(table, parts[0].lower()):
+    if len(parts) == 1 and is_cte(table, parts[0].lower()):
         return None
     return resolve(parts)
 
 
-def _is_cte(table: exp.Table, name: str) -> bool:
+def is_cte(table: exp.Table, name: str) -> bool:
     """Whether an unqualified name means a CTE where it stands."""
     inside: Any = table
     node = table.parent

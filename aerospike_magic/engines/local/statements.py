@@ -8,12 +8,12 @@ could be a table is one, and no filter is derived.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from aerospike_magic.engines.lexer import Token, statement_end, tokenize
 from aerospike_magic.engines.names import TableName
-from aerospike_magic.errors import QueryError, ReadOnlyError
+from aerospike_magic.engines.statements import check_single, find_write
+from aerospike_magic.errors import ReadOnlyError
 
 if TYPE_CHECKING:
     import duckdb
@@ -35,7 +35,6 @@ READS = (
     "UNPIVOT",
     "TABLE",
 )
-_WRITES_INSIDE = (("INSERT", "INTO"), ("DELETE", "FROM"), ("MERGE", "INTO"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,26 +78,12 @@ def read_statement(bound: BoundSql, con: duckdb.DuckDBPyConnection) -> Statement
     """
     tokens = tokenize(bound.text)
     text = bound.text[: statement_end(tokens)]
-    _check_single(bound, tokens)
+    check_single(bound, tokens)
     _check_reads(bound, tokens, con, text)
     kept = tuple(token for token in tokens if token.end <= len(text))
     tree = _tree(bound.analysis[: len(text)], kept[0])
     tables = _tables_of_tree(tree) if tree is not None else _tables_of_tokens(kept)
     return Statement(text, kept, tree, tables, kept[0].upper == "EXPLAIN")
-
-
-def _check_single(bound: BoundSql, tokens: list[Token]) -> None:
-    words = [token for token in tokens if token.text != ";"]
-    if not words:
-        raise QueryError("there is no statement", hint="write a SELECT", sql=bound.original, position=0)
-    for token, after in pairwise(tokens):
-        if token.text == ";" and token.kind == "symbol" and after.text != ";":
-            raise QueryError(
-                "only one statement runs at a time",
-                hint="give each its own cell",
-                sql=bound.original,
-                position=bound.original_position(after.start),
-            )
 
 
 def _check_reads(bound: BoundSql, tokens: list[Token], con: duckdb.DuckDBPyConnection, text: str) -> None:
@@ -110,9 +95,7 @@ def _check_reads(bound: BoundSql, tokens: list[Token], con: duckdb.DuckDBPyConne
     # DuckDB runs PIVOT as several statements, the first of which only note its values in memory.
     is_read = all(kind in ("SELECT", "MULTI", "EXPLAIN") for kind in kinds) and body.upper in READS
     culprit = None if is_read else body
-    for token, after in pairwise(tokens):
-        if (token.upper, after.upper) in _WRITES_INSIDE:
-            culprit = token
+    culprit = find_write(tokens) or culprit
     if culprit is not None:
         raise ReadOnlyError(
             f"{culprit.upper or culprit.text} does not run here: only statements that read do",

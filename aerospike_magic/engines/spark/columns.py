@@ -6,7 +6,7 @@ held against each other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,7 +28,7 @@ from aerospike_magic.schema.types import (
 )
 
 # Keys in the metadata of a Spark field.
-_TYPE, _EVERYWHERE = "aerospike.type", "aerospike.everywhere"
+_TYPE, _EVERYWHERE, _SAMPLED = "aerospike.type", "aerospike.everywhere", "aerospike.sampled"
 
 
 def find_schema(connection: Connection, options: SparkOptions, asked: StructType | None = None) -> SetSchema:
@@ -55,9 +55,17 @@ def find_schema(connection: Connection, options: SparkOptions, asked: StructType
     return schema.with_types(types | ({KEY_NAME: options.key_type} if options.key_type else {}))
 
 
-def spark_schema(schema: SetSchema, options: SparkOptions) -> StructType:
-    """Return the Spark schema of a set, with the names that the options give the metadata columns."""
-    arrow = schema.full_arrow if options.metadata else schema.arrow
+def spark_schema(schema: SetSchema, options: SparkOptions, metadata: Sequence[str] = ()) -> StructType:
+    """Return the Spark schema of a set, with the names that the options give the metadata columns.
+
+    Args:
+        schema: of the set.
+        options: whether all metadata columns are there.
+        metadata: those of them that are there in any case.
+    """
+    full = schema.full_arrow
+    names = full.names if options.metadata else dict.fromkeys((*schema.arrow.names, *metadata))
+    arrow = pa.schema([full.field(name) for name in names])
     named = {ours: spark for spark, ours in column_names(options).items()}
     found = to_spark(pa.schema([field.with_name(named.get(field.name, field.name)) for field in arrow]))
     for field, name in zip(found.fields, arrow.names, strict=True):
@@ -86,6 +94,8 @@ def _as_asked(schema: SetSchema, options: SparkOptions, asked: StructType) -> Se
     everywhere = {names.get(f.name, f.name) for f in asked.fields if f.metadata.get(_EVERYWHERE)}
     seen = Evidence(coverage=1.0, records=0, type_counts={})
     columns = tuple(replace(c, evidence=seen) if c.name in everywhere else c for c in schema.columns)
+    sampled = {names.get(f.name, f.name) for f in asked.fields if f.metadata.get(_SAMPLED)}
+    columns = tuple(replace(c, overridden=False) if c.name in sampled else c for c in columns)
     return replace(schema, columns=columns)
 
 
@@ -96,6 +106,8 @@ def _told(column: Column) -> dict[str, Any]:
         told[_TYPE] = column.type_text
     if column.is_bin and column.evidence is not None and column.evidence.coverage >= 1.0:
         told[_EVERYWHERE] = True
+    if not column.overridden:
+        told[_SAMPLED] = True
     return told
 
 

@@ -103,6 +103,8 @@ OPTIONS: tuple[Option, ...] = (
             "is exact (with the jar only)", "read"),
     _option("sindex.enable", "boolean", "true", "whether a secondary index may be used; it then is where it pays",
             "read", "use_index"),
+    _option("progress", "text", "", "where tasks tell how far they are, `host:port/token/number`; set by "
+            "`%%aerosql --engine spark`", "read", "progress"),
     _option("schema.scan", "integer", "10000", "about how many records to sample for the schema", "columns",
             "sample_records", low=1, high=10_000_000),
     _option("schema.flexible", "boolean", "true", "true: a value that does not fit its column is NULL and counted; "
@@ -168,6 +170,7 @@ class SparkOptions:
     timeout_ms: int | None = None
     socket_timeout_ms: int = 0
     namespace: str | None = None
+    progress: str | None = None
     set_name: str | None = None
     partition_factor: int | None = None
     partition_count: int | None = None

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import gc
 import sys
+import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -25,6 +27,7 @@ from pyspark.sql.types import StructType
 from aerospike_magic.connection import Connection
 from aerospike_magic.connection.settings import ConnectionSettings
 from aerospike_magic.engines.spark.aggregates import PartialAggregates
+from aerospike_magic.engines.spark.progress_sender import ProgressAddress, TaskTeller, tell_plan
 from aerospike_magic.engines.spark.report import Counts, as_counts
 from aerospike_magic.engines.spark.types import narrow, to_give
 from aerospike_magic.errors import MismatchError
@@ -35,11 +38,12 @@ _MANY_OBJECTS = 20_000
 
 
 class SharePartition(InputPartition):
-    """One task: a share of the set."""
+    """One task: a share of the set, and the task's number."""
 
-    def __init__(self, share: Share) -> None:
+    def __init__(self, share: Share, number: int = 0) -> None:
         super().__init__(share)
         self.share = share
+        self.number = number
 
     def __repr__(self) -> str:
         share = self.share
@@ -57,6 +61,7 @@ class AerospikeReader(DataSourceReader):
         shares: the tasks.
         aggregates: what each task returns of its rows, None for the rows.
         report: takes what did not fit; without it, that goes to the executor's log.
+        progress: where tasks tell how far they are, None for nowhere.
     """
 
     def __init__(
@@ -67,6 +72,7 @@ class AerospikeReader(DataSourceReader):
         shares: list[Share],
         aggregates: PartialAggregates | None = None,
         report: Accumulator[Counts] | None = None,
+        progress: ProgressAddress | None = None,
     ) -> None:
         self._settings = settings
         self._plan = plan
@@ -74,6 +80,10 @@ class AerospikeReader(DataSourceReader):
         self._shares = shares
         self._aggregates = aggregates
         self._report = report
+        self._progress = progress
+        self._scan_id = uuid.uuid4().hex
+        if progress is not None:
+            tell_plan(progress, self._scan_id, plan, len(shares))
 
     def __repr__(self) -> str:
         return f"AerospikeReader({self._plan.schema.name}, {self._plan.access_text})"
@@ -84,7 +94,7 @@ class AerospikeReader(DataSourceReader):
 
     def partitions(self) -> list[InputPartition]:
         """Return the tasks."""
-        return [SharePartition(share) for share in self._shares]
+        return [SharePartition(share, number) for number, share in enumerate(self._shares)]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """Yield the batches of one task; runs in an executor."""
@@ -93,16 +103,31 @@ class AerospikeReader(DataSourceReader):
         assert isinstance(partition, SharePartition)
         connection = worker_connection(self._settings)
         _spare_collector()
+        teller = self._teller(partition)
         plan = self._plan.for_share(partition.share)
+        if teller is not None:
+            plan = replace(plan, options=replace(plan.options, on_progress=teller.tell))
         misfits: dict[str, int] = {}
+        mismatches: list[Mismatch] = []
         with Scan(connection, plan) as scan:
-            if self._aggregates is not None:
-                yield self._aggregates.compute(scan.batches(), self._schema)
-            else:
-                for batch in scan.batches():
-                    yield self._fitted(batch, misfits)
-            mismatches = [*scan.progress.mismatches, *(Mismatch(n, c, "out of range") for n, c in misfits.items())]
+            try:
+                if self._aggregates is not None:
+                    yield self._aggregates.compute(scan.batches(), self._schema)
+                else:
+                    for batch in scan.batches():
+                        yield self._fitted(batch, misfits)
+            finally:
+                mismatches += scan.progress.mismatches
+                mismatches += (Mismatch(name, count, "out of range") for name, count in misfits.items())
+                if teller is not None:
+                    scan.close()
+                    teller.finish(scan.progress, mismatches)
         self._tell(mismatches)
+
+    def _teller(self, partition: SharePartition) -> TaskTeller | None:
+        if self._progress is None:
+            return None
+        return TaskTeller(self._progress, self._scan_id, partition.number, partition.share.modulus)
 
     def _tell(self, mismatches: list[Mismatch]) -> None:
         table = self._plan.schema.name

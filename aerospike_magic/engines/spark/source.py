@@ -91,6 +91,7 @@ class AerospikeDataSource(DataSource):
         """Plan a scan of the columns of `schema`: those of the relation, or what the user asked for."""
         from aerospike_magic.connection import Connection
         from aerospike_magic.engines.spark.columns import column_names, find_schema
+        from aerospike_magic.engines.spark.progress_sender import ProgressAddress
         from aerospike_magic.engines.spark.reader import AerospikeReader
 
         settings = find_settings(self._parsed)
@@ -106,7 +107,8 @@ class AerospikeDataSource(DataSource):
         # Cores without a task of their own are used by more sockets a task.
         workers = min(max(1, 2 * self._cores // len(shares)), _MOST_WORKERS)
         plan = replace(plan, options=replace(plan.options, workers=workers))
-        return AerospikeReader(settings, plan, schema, shares, aggregates, self.report)
+        progress = None if self._parsed.progress is None else ProgressAddress.parse(self._parsed.progress)
+        return AerospikeReader(settings, plan, schema, shares, aggregates, self.report, progress)
 
     def writer(self, schema: StructType, overwrite: bool) -> AerospikeWriter:
         """Check that rows of `schema` can be written, and how."""

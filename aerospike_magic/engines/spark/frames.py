@@ -1,0 +1,53 @@
+"""A frame of the notebook as a Spark DataFrame, through Arrow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+
+from aerospike_magic.errors import QueryError
+
+# Spark has no unsigned integers: the next wider signed type holds their values.
+_WIDER = {pa.uint8(): pa.int16(), pa.uint16(): pa.int32(), pa.uint32(): pa.int64(), pa.uint64(): pa.decimal128(20)}
+
+
+def to_spark_frame(spark: Any, frame: Any, name: str) -> Any:
+    """Return a frame as a DataFrame of a session; one of Spark's own as it is.
+
+    Args:
+        spark: the session.
+        frame: of pandas, polars, Arrow or Spark.
+        name: how the statement calls it.
+
+    Raises:
+        QueryError: it has a column of a type that Spark has not.
+    """
+    home = type(frame).__module__.partition(".")[0]
+    if home == "pyspark":
+        return frame
+    try:
+        return spark.createDataFrame(_plain(_to_arrow(frame, home)))
+    except Exception as error:
+        line = str(error).strip().partition("\n")[0]
+        raise QueryError(f"{name} cannot be read by Spark: {line}", hint="cast the column first") from None
+
+
+def _to_arrow(frame: Any, home: str) -> pa.Table:
+    if home == "pandas":
+        return pa.Table.from_pandas(frame, preserve_index=False)
+    if home == "polars":
+        return (frame.collect() if type(frame).__name__ == "LazyFrame" else frame).to_arrow()
+    if isinstance(frame, pa.RecordBatchReader):
+        return frame.read_all()
+    return pa.Table.from_batches([frame]) if isinstance(frame, pa.RecordBatch) else frame
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """The table without dictionaries and unsigned integers."""
+    columns = []
+    for column in table.columns:
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        columns.append(column.cast(_WIDER.get(column.type, column.type)))
+    return pa.table(columns, names=table.column_names)
