@@ -25,8 +25,8 @@ class ProgressView(Protocol):
     def cancel_wanted(self) -> bool:
         """Whether the user pressed a cancel button."""
 
-    def update(self, scans: Sequence[ScanProgress], elapsed_s: float) -> None:
-        """Show the scans as they are now; called at most ten times a second."""
+    def update(self, scans: Sequence[ScanProgress], elapsed_s: float, activity: str = "") -> None:
+        """Show the scans, and where the engine is, as they are now; called at most ten times a second."""
 
     def finish(self, line: str, fragment: str) -> None:
         """Collapse to one line that stays: as text, and as HTML without the style sheet; "" removes it."""
@@ -37,7 +37,7 @@ class SilentView:
 
     cancel_wanted = False
 
-    def update(self, scans: Sequence[ScanProgress], elapsed_s: float) -> None:
+    def update(self, scans: Sequence[ScanProgress], elapsed_s: float, activity: str = "") -> None:
         """Do nothing."""
 
     def finish(self, line: str, fragment: str) -> None:
@@ -68,11 +68,11 @@ class TerminalView:
         self._cells = cells
         self._is_open = False
 
-    def update(self, scans: Sequence[ScanProgress], elapsed_s: float) -> None:
+    def update(self, scans: Sequence[ScanProgress], elapsed_s: float, activity: str = "") -> None:
         """Rewrite the line."""
         # One cell is left free: a full line would wrap and could not be rewritten.
         cells = (self._cells or shutil.get_terminal_size((100, 24)).columns) - 1
-        self._stream.write(f"\r{live_line(scans, elapsed_s, cells)}\x1b[K")
+        self._stream.write(f"\r{live_line(scans, elapsed_s, cells, activity)}\x1b[K")
         self._stream.flush()
         self._is_open = True
 
@@ -93,9 +93,9 @@ class NotebookView:
     def __init__(self) -> None:
         self._handle: Any = None
 
-    def update(self, scans: Sequence[ScanProgress], elapsed_s: float) -> None:
+    def update(self, scans: Sequence[ScanProgress], elapsed_s: float, activity: str = "") -> None:
         """Show or change the line."""
-        line = live_line(scans, elapsed_s, 140)
+        line = live_line(scans, elapsed_s, 140, activity)
         self._show(line, f'<div class="aero-line">{escape(line)}</div>')
 
     def finish(self, line: str, fragment: str) -> None:
@@ -121,7 +121,7 @@ class ZeppelinView(SilentView):
         """Report to Zeppelin's interpreter context, or to nothing when it is None (under `%jupyter`)."""
         self._context = context
 
-    def update(self, scans: Sequence[ScanProgress], elapsed_s: float) -> None:
+    def update(self, scans: Sequence[ScanProgress], elapsed_s: float, activity: str = "") -> None:
         """Move the paragraph's progress bar."""
         if self._context is not None:
             self._context.setProgress(int(total_fraction(scans) * 100))

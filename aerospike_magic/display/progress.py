@@ -81,13 +81,19 @@ def stopped_words(scans: Sequence[ScanProgress]) -> str:
     return f"{reached} of {plural(total, 'partition')}, {count(read)} scanned → {count(returned)} returned"
 
 
-def live_line(scans: Sequence[ScanProgress], elapsed_s: float, cells: int = 100) -> str:
+def live_line(scans: Sequence[ScanProgress], elapsed_s: float, cells: int = 100, activity: str = "") -> str:
     """Return one line for a query that runs, at most `cells` terminal cells wide.
 
     The bar gives way first, then the words at the end.
+
+    Args:
+        scans: a snapshot of each scan; none yet while the query is planned.
+        elapsed_s: seconds since the cell started.
+        cells: width of the line.
+        activity: where the engine itself is, in a few words.
     """
     if not scans:
-        return fit(f"planning · {duration(elapsed_s)}", cells)
+        return fit(clean(f"{activity or 'planning'} · {duration(elapsed_s)}"), cells)
     fraction = total_fraction(scans)
     words = [
         percent(fraction),
@@ -96,7 +102,7 @@ def live_line(scans: Sequence[ScanProgress], elapsed_s: float, cells: int = 100)
     ]
     eta_s = total_eta_s(scans)
     words.append(f"{duration(eta_s)} left" if eta_s is not None else duration(elapsed_s))
-    words += _attention(scans)
+    words += [activity, *_attention(scans)]
     words += [f"{_short(scan.pushed)} pushed" for scan in scans if scan.pushed]
     text = clean(" · ".join(word for word in words if word))
     n_bar = min(24, cells - width(text) - 2)

@@ -16,12 +16,13 @@ from typing import Any, Literal, cast, get_args
 
 from aerospike_magic.errors import ConfigError
 
-ResultKind = Literal["pandas", "polars", "arrow", "duckdb"]
+ResultKind = Literal["pandas", "polars", "arrow", "duckdb", "spark"]
+EngineName = Literal["local", "spark"]
 
 _TOKEN = re.compile(r"\s*((?:[^\s'\"]|'[^']*'|\"[^\"]*\")+)")
 # An option of ours behind a statement; SQL has no such end, but for comments and a column called o.
 _LATE_OPTION = re.compile(
-    r"\s(?:-[ot]\s+\w+|--(?:explain|quiet)|--(?:limit|rps)[=\s]\s*\w+|--param[=\s]\s*\w+=[^\s'\"]+)\s*$"
+    r"\s(?:-[ot]\s+\w+|--(?:explain|quiet)|--(?:limit|rps|engine)[=\s]\s*\w+|--param[=\s]\s*\w+=[^\s'\"]+)\s*$"
 )
 _ASSIGNMENT = re.compile(r"\s*([^\W\d]\w*)\s*<<(?!=)\s*")
 
@@ -39,6 +40,7 @@ class QueryCommand:
         parameters: values given on the line, before those of Python variables.
         quiet: whether to show no progress and no summary.
         records_per_second: the server's throttle; 0 is none.
+        engine: which engine runs it; "" for the one that is configured.
     """
 
     sql: str
@@ -49,6 +51,7 @@ class QueryCommand:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     quiet: bool = False
     records_per_second: int = 0
+    engine: EngineName | Literal[""] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,12 @@ def _name(text: str) -> str:
 def _kind(text: str) -> str:
     if text not in get_args(ResultKind):
         raise ValueError("one of " + ", ".join(get_args(ResultKind)))
+    return text
+
+
+def _engine(text: str) -> str:
+    if text not in get_args(EngineName):
+        raise ValueError("one of " + ", ".join(get_args(EngineName)))
     return text
 
 
@@ -115,7 +124,8 @@ def _parameter(text: str) -> tuple[str, Any]:
 
 QUERY_OPTIONS: Mapping[str, Option] = {
     "-o": Option("output", _name, "put the whole result into this variable"),
-    "-t": Option("kind", _kind, "its type: pandas, polars, arrow, duckdb"),
+    "-t": Option("kind", _kind, "its type: pandas, polars, arrow, duckdb, spark"),
+    "--engine": Option("engine", _engine, "what runs it: local, spark"),
     "--limit": Option("limit", _count, "at most so many rows"),
     "--explain": Option("explain", None, "say how it would run"),
     "--param": Option("parameters", _parameter, "a value for :name"),
@@ -153,6 +163,7 @@ SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
     "schema": ("NAMESPACE.SET", "a set's columns and why they have their types; --save FILE or --load FILE"),
     "indexes": ("[NAMESPACE]", "the secondary indexes"),
     "profiles": ("", "the connections in the profile file"),
+    "trace": ("", "what an engine said in full of the last error"),
     "disconnect": ("", "close the connection"),
 }
 
@@ -262,6 +273,11 @@ def _near(word: str, known: Mapping[str, Any]) -> str:
     if near:
         return f"did you mean {bare[near[0]]}?"
     return f"it takes {', '.join(known)}" if known else "it takes none"
+
+
+def engine_names() -> tuple[EngineName, ...]:
+    """Return the names that `--engine` takes."""
+    return cast("tuple[EngineName, ...]", get_args(EngineName))
 
 
 def result_kinds() -> tuple[ResultKind, ...]:

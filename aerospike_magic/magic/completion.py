@@ -8,7 +8,14 @@ from typing import Any
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 
-from aerospike_magic.magic.command import QUERY_OPTIONS, SUBCOMMAND_OPTIONS, SUBCOMMANDS, Option, result_kinds
+from aerospike_magic.magic.command import (
+    QUERY_OPTIONS,
+    SUBCOMMAND_OPTIONS,
+    SUBCOMMANDS,
+    Option,
+    engine_names,
+    result_kinds,
+)
 from aerospike_magic.magic.session import Session
 from aerospike_magic.magic.suggest import Suggestion, suggest
 from aerospike_magic.magic.variables import kind_words
@@ -74,6 +81,8 @@ class SqlMatcher:
         words = before.split(" ")
         if len(words) > 1 and words[-2] == "-t":
             return _starting(words[-1], (Suggestion(kind, "type") for kind in result_kinds()))
+        if len(words) > 1 and words[-2] == "--engine":
+            return _starting(words[-1], (Suggestion(name, "engine") for name in engine_names()))
         if _OPTION_PART.match(before) and (words[-1].startswith("-") or not words[-1]):
             fragment, found = _starting(words[-1], _flags(QUERY_OPTIONS))
             if words[-1] or not after:

@@ -12,14 +12,16 @@ from contextlib import contextmanager
 from aerospike_magic.display.errors import error_lines
 from aerospike_magic.errors import AerospikeMagicError
 from aerospike_magic.magic.run import QueryInterrupted
+from aerospike_magic.magic.session import Session
 
 
 @contextmanager
-def shown_briefly(*, colour: bool = True) -> Iterator[None]:
-    """Let errors of ours through, rendered as their short message instead of a traceback."""
+def shown_briefly(session: Session, *, colour: bool = True) -> Iterator[None]:
+    """Let errors of ours through, rendered as their short message instead of a traceback; the session keeps them."""
     try:
         yield
     except AerospikeMagicError as error:
+        session.last_error = error
         _render_as(error, error_lines(error, colour=colour))
         raise error from None
     except QueryInterrupted as error:

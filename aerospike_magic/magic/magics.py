@@ -16,28 +16,30 @@ from IPython.core.magic import (
     no_var_expand,
 )
 from IPython.display import publish_display_data
-from traitlets import Integer
+from traitlets import Enum, Integer
 
 from aerospike_magic.display.grid import Grid
 from aerospike_magic.display.progress import mismatch_lines, summary_html, summary_line
 from aerospike_magic.display.style import page
 from aerospike_magic.display.text import clean, escape, plural, size
+from aerospike_magic.errors import ConfigError
 from aerospike_magic.magic.command import (
     AerospikeCommand,
     QueryCommand,
+    engine_names,
     parse_aerospike,
     parse_query,
 )
 from aerospike_magic.magic.failure import shown_briefly
 from aerospike_magic.magic.passwords import with_password
-from aerospike_magic.magic.run import Finished, QueryRun, watch
+from aerospike_magic.magic.run import Finished, QueryRun, apart, watch
 from aerospike_magic.magic.session import Session
 from aerospike_magic.magic.status import status_bundle
 from aerospike_magic.magic.variables import StatementVariables, statement_variables
 from aerospike_magic.magic.views import open_view
 
 if TYPE_CHECKING:
-    from aerospike_magic.engines.base import QueryOptions, QueryResult
+    from aerospike_magic.engines.base import Engine, QueryOptions, QueryResult
 
 
 @magics_class
@@ -46,9 +48,12 @@ class AerospikeMagics(Magics):
 
     Attributes:
         rows: how many rows a cell without -o shows; set by `%config AerospikeMagics.rows = 100`.
+        engine: what runs cells without --engine.
     """
 
     rows = Integer(50, min=1, help="How many rows a cell without -o shows.").tag(config=True)
+
+    engine = Enum(engine_names(), "local", help="What runs a cell without --engine.").tag(config=True)
 
     def __init__(self, shell: Any, session: Session | None = None) -> None:
         super().__init__(shell)
@@ -70,13 +75,14 @@ class AerospikeMagics(Magics):
                        [--load FILE]                     use that file's columns and types from now on
             %aerospike indexes [NAMESPACE]               the secondary indexes
             %aerospike profiles                          the connections in the profile file
+            %aerospike trace                             what an engine said in full of the last error
             %aerospike disconnect
             %aerospike                                   where things stand
 
         A password is never given on the line: it comes from the keyring, from the environment, or from a
         prompt.
         """
-        with shown_briefly(colour=self._has_colour):
+        with shown_briefly(self.session, colour=self._has_colour):
             command = parse_aerospike(line)
             getattr(self, f"_{command.name}")(command)
 
@@ -88,7 +94,7 @@ class AerospikeMagics(Magics):
 
         ::
 
-            %%aerosql [-o NAME] [-t pandas|polars|arrow|duckdb] [--limit N] [--explain]
+            %%aerosql [-o NAME] [-t pandas|polars|arrow|duckdb|spark] [--engine local|spark] [--limit N] [--explain]
                       [--param NAME=VALUE] [--quiet] [--rps N]
             SELECT origin, count(*) FROM demo.flights WHERE dep_delay > :delay GROUP BY origin
 
@@ -103,15 +109,20 @@ class AerospikeMagics(Magics):
         pasted.
 
         -o NAME            put the whole result into NAME
-        -t TYPE            its type: pandas (default), polars, arrow, duckdb
+        -t TYPE            its type: pandas (default), polars, arrow, duckdb; with Spark also spark, a lazy DataFrame
+        --engine NAME      what runs it: local (DuckDB in this process), or spark (the notebook's `spark`, or Spark
+                           on this machine); `%config AerospikeMagics.engine = "spark"` for all cells
         --limit N          at most N rows
         --explain          say how it would run: access path, what is pushed to the server, what not
         --param NAME=VALUE a value for :name, before any variable of that name
         --quiet            show no progress and no summary
         --rps N            at most N records a second from each node
         """
-        with shown_briefly(colour=self._has_colour):
+        with shown_briefly(self.session, colour=self._has_colour):
             command = parse_query(line, cell)
+            if command.kind == "spark" and self._engine_name(command) != "spark":
+                raise ConfigError("-t spark is for a query that Spark runs", hint="add --engine spark")
+            self.session.opened()
             names = {**self.shell.user_ns, **(local_ns or {})}
             variables = statement_variables(command.sql, names, command.parameters)
             if command.explain:
@@ -133,8 +144,10 @@ class AerospikeMagics(Magics):
     def _explain(self, command: QueryCommand, variables: StatementVariables) -> None:
         from aerospike_magic.display.explain import explain_bundle
 
-        _, engine = self.session.opened()
-        explanation = engine.explain(command.sql, variables.parameters, self._options(command), frames=variables.frames)
+        options, open_engine = self._options(command), self._opener(command)
+        explanation = apart(
+            lambda: open_engine().explain(command.sql, variables.parameters, options, frames=variables.frames)
+        )
         publish_display_data(explain_bundle(explanation, _cells()))
 
     def _show(self, command: QueryCommand, variables: StatementVariables) -> None:
@@ -154,6 +167,9 @@ class AerospikeMagics(Magics):
         ended = self._run(command, variables, view, lambda result: getattr(result, f"to_{command.kind}")())
         self.shell.user_ns[command.output] = ended.value
         tail = f"{command.output}: {describe_value(ended.value, command.kind)}"
+        if command.kind == "spark":
+            view.finish(tail, f'<div class="aero-line" role="status">{escape(tail)}</div>')
+            return
         view.finish(
             summary_line(ended.scans, ended.elapsed_s, tail=tail),
             summary_html(ended.scans, ended.elapsed_s, tail=tail),
@@ -167,8 +183,31 @@ class AerospikeMagics(Magics):
         view: Any,
         consume: Callable[[QueryResult], Any],
     ) -> Finished[Any]:
-        _, engine = self.session.opened()
-        return watch(QueryRun(engine, command.sql, variables, self._options(command), consume), view)
+        starting = "starting Spark" if self._engine_name(command) == "spark" else ""
+        run = QueryRun(self._opener(command), command.sql, variables, self._options(command), consume, starting)
+        return watch(run, view)
+
+    def _engine_name(self, command: QueryCommand) -> str:
+        return command.engine or str(self.engine)
+
+    def _opener(self, command: QueryCommand) -> Callable[[], Engine]:
+        """What opens the engine of a cell, on another thread: to start Spark takes seconds."""
+        name = self._engine_name(command)
+        names = self.shell.user_ns
+
+        def open_engine() -> Engine:
+            if name == "local":
+                return self.session.engine(name)
+            from aerospike_magic.engines.spark.session import find_session, is_session, is_usable
+
+            named = names.get("spark")
+            spark = named if is_session(named) and is_usable(named) else find_session()
+            engine = self.session.engine(name, spark)
+            if named is None or is_session(named):
+                names["spark"] = engine.spark  # type: ignore[attr-defined]  # a SparkEngine
+            return engine
+
+        return open_engine
 
     def _warn(self, ended: Finished[Any], command: QueryCommand) -> None:
         lines = [*mismatch_lines(ended.scans), *map(clean, ended.notes)]
@@ -190,7 +229,7 @@ class AerospikeMagics(Magics):
     def _tables(self, command: AerospikeCommand) -> None:
         from aerospike_magic.display.schema import sets_grid
 
-        connection, _ = self.session.opened()
+        connection = self.session.opened()
         self._publish(sets_grid(connection.sets(*command.arguments)))
 
     def _schema(self, command: AerospikeCommand) -> None:
@@ -204,7 +243,7 @@ class AerospikeMagics(Magics):
     def _indexes(self, command: AerospikeCommand) -> None:
         from aerospike_magic.display.schema import indexes_grid
 
-        connection, _ = self.session.opened()
+        connection = self.session.opened()
         self._publish(indexes_grid(connection.indexes(*command.arguments)))
 
     def _profiles(self, command: AerospikeCommand) -> None:
@@ -213,12 +252,22 @@ class AerospikeMagics(Magics):
 
         self._publish(profiles_grid(load_profiles(), str(profiles_path())))
 
+    def _trace(self, command: AerospikeCommand) -> None:
+        error = self.session.last_error
+        print(
+            "\n".join(map(clean, (error.details or str(error)).splitlines()))
+            if error is not None
+            else "no cell has failed"
+        )
+
     def _publish(self, grid: Grid) -> None:
         publish_display_data(grid.bundle(_cells()))
 
 
 def describe_value(value: Any, kind: str) -> str:
     """Return a result's shape in words: `111,279 rows × 19 columns, pandas, 23.1 MB`."""
+    if kind == "spark":
+        return f"a Spark DataFrame of {plural(len(value.columns), 'column')}, which runs when it is used"
     if kind == "duckdb":
         return f"a DuckDB relation of {plural(len(value.columns), 'column')}"
     n_rows, n_columns = value.shape

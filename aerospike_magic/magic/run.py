@@ -50,26 +50,29 @@ class QueryRun(Generic[T]):
     """One query on a worker thread.
 
     Args:
-        engine: where it runs.
+        open_engine: returns the engine; called on the worker thread, for it may have to be started.
         sql: the statement.
         variables: values to bind and tables to read.
         options: limits and throttle.
         consume: takes what is wanted of the result; called on the worker thread.
+        starting: what to say while the engine is opened.
     """
 
     def __init__(
         self,
-        engine: Engine,
+        open_engine: Callable[[], Engine],
         sql: str,
         variables: StatementVariables,
         options: QueryOptions,
         consume: Callable[[QueryResult], T],
+        starting: str = "",
     ) -> None:
-        self._engine = engine
+        self._open_engine = open_engine
         self._sql = sql
         self._variables = variables
         self._options = options
         self._consume = consume
+        self._starting = starting
         self._result: QueryResult | None = None
         self._last: tuple[ScanProgress, ...] = ()
         self._value: list[T] = []
@@ -100,6 +103,12 @@ class QueryRun(Generic[T]):
             self._last = result.progress
         return self._last
 
+    @property
+    def activity(self) -> str:
+        """Where the engine itself is, in a few words; "" where it does not say."""
+        result = self._result
+        return self._starting if result is None else result.activity
+
     def cancel(self) -> None:
         """Ask the query to stop; it ends within a second, also when it is still being planned."""
         self._is_cancelled = True
@@ -116,9 +125,12 @@ class QueryRun(Generic[T]):
     def _work(self) -> None:
         try:
             names = self._variables
-            self._result = self._engine.query(self._sql, names.parameters, self._options, frames=names.frames)
+            engine, self._starting = self._open_engine(), ""
+            if not self._is_cancelled:
+                self._result = engine.query(self._sql, names.parameters, self._options, frames=names.frames)
             if self._is_cancelled:
                 raise ScanCancelled("the query was stopped before it read anything")
+            assert self._result is not None
             self._value.append(self._consume(self._result))
         except BaseException as error:  # handed to the cell's thread, which raises it
             self._error = error
@@ -149,11 +161,11 @@ def watch(run: QueryRun[T], view: ProgressView) -> Finished[T]:
             if view.cancel_wanted:
                 run.cancel()
                 if not run.wait(STOP_WITHIN_S):
-                    view.update(run.progress, run.elapsed_s)
+                    view.update(run.progress, run.elapsed_s, run.activity)
                 raise ScanCancelled(_stopped(run, view))
             if run.elapsed_s - shown_at >= UPDATE_EVERY_S:
                 shown_at = run.elapsed_s
-                view.update(run.progress, shown_at)
+                view.update(run.progress, shown_at, run.activity)
         return run.finished()
     except KeyboardInterrupt:
         run.cancel()
@@ -165,6 +177,26 @@ def watch(run: QueryRun[T], view: ProgressView) -> Finished[T]:
         # The error says what there is to say; a line of the progress beside it would say it again.
         view.finish("", "")
         raise
+
+
+def apart(work: Callable[[], T]) -> T:
+    """Do some work on a thread of its own and return its outcome; an interrupt leaves it behind at once."""
+    done: list[T] = []
+    failed: list[BaseException] = []
+
+    def target() -> None:
+        try:
+            done.append(work())
+        except BaseException as error:  # handed to the cell's thread, which raises it
+            failed.append(error)
+
+    thread = threading.Thread(target=target, name="aerospike-magic-apart", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(TICK_S)
+    if failed:
+        raise failed[0]
+    return done[0]
 
 
 def _stopped(run: QueryRun[Any], view: ProgressView) -> str:

@@ -1,4 +1,4 @@
-"""The state behind the magics: one connection, its engine, its catalogue for completion."""
+"""The state behind the magics: one connection, its engines, its catalogue for completion."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from aerospike_magic.errors import ConnectError, SchemaError
+from aerospike_magic.errors import AerospikeMagicError, ConnectError, SchemaError
 from aerospike_magic.magic.catalog import Catalog
 
 if TYPE_CHECKING:
@@ -20,13 +20,15 @@ class Session:
 
     Attributes:
         connection: the open connection, or None.
-        engine: the engine on it, or None.
         catalog: what completion knows of it, or None.
+        last_error: what the last cell failed with, or None.
     """
 
     def __init__(self) -> None:
         self.connection: Connection | None = None
-        self.engine: Engine | None = None
+        self.last_error: AerospikeMagicError | None = None
+        self._engines: dict[str, Engine] = {}
+        self._own_spark: Any = None
         self.catalog: Catalog | None = None
 
     def connect(self, target: str | None = None, **options: Any) -> Connection:
@@ -49,16 +51,14 @@ class Session:
         self.catalog.refresh()
         # The first query should not wait for imports; a thread has the time until the user has typed it.
         threading.Thread(target=_import_ahead, name="aerospike-magic-import", daemon=True).start()
-        from aerospike_magic.engines.local.engine import LocalEngine
-
-        self.engine = LocalEngine(connection)
         return connection
 
     def disconnect(self) -> bool:
         """Close the connection; return whether there was one."""
-        connection, engine = self.connection, self.engine
-        self.connection = self.engine = self.catalog = None
-        if engine is not None:
+        connection, engines = self.connection, [*self._engines.values()]
+        self.connection = self.catalog = None
+        self._engines.clear()
+        for engine in engines:
             engine.close()
         if connection is not None:
             connection.close()
@@ -75,7 +75,7 @@ class Session:
             ConnectError: there is no connection.
             SchemaError: there is no such set, or the file cannot be read or is another set's.
         """
-        connection, _ = self.opened()
+        connection = self.opened()
         if load is None:
             return connection.schema(name)
         from aerospike_magic.schema.types import SetSchema
@@ -88,15 +88,47 @@ class Session:
             self.catalog.forget(schema.namespace, schema.set_name)
         return schema
 
-    def opened(self) -> tuple[Connection, Engine]:
-        """Return the open connection and its engine.
+    def opened(self) -> Connection:
+        """Return the open connection.
 
         Raises:
             ConnectError: there is none.
         """
-        if self.connection is None or self.engine is None:
+        if self.connection is None:
             raise ConnectError("not connected", hint="%aerospike connect HOST:PORT")
-        return self.connection, self.engine
+        return self.connection
+
+    def engine(self, name: str, spark: Any | None = None) -> Engine:
+        """Return an engine on the open connection, made at its first use.
+
+        Args:
+            name: "local" or "spark".
+            spark: the notebook's `SparkSession`, if it has one; else one is started here, and lasts as long as this
+                process, for DataFrames may still come from it.
+
+        Raises:
+            ConnectError: there is no connection.
+            ConfigError: the engine cannot be started here.
+        """
+        connection = self.opened()
+        known = self._engines.get(name)
+        if name == "local":
+            from aerospike_magic.engines.local.engine import LocalEngine
+
+            return self._engines.setdefault(name, known or LocalEngine(connection))
+        from aerospike_magic.engines.spark.engine import SparkEngine
+        from aerospike_magic.engines.spark.session import is_usable, start_session
+
+        if spark is None:
+            if self._own_spark is None or not is_usable(self._own_spark):
+                self._own_spark = start_session()
+            spark = self._own_spark
+        if isinstance(known, SparkEngine):
+            if known.spark is spark and is_usable(spark):
+                return known
+            known.close()
+        self._engines[name] = engine = SparkEngine(connection, spark)
+        return engine
 
 
 def _import_ahead() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 _WORD = re.compile(r"[^\W\d]\w*")
 _TABLE_TYPES = ("DataFrame", "LazyFrame", "Table", "RecordBatch", "RecordBatchReader", "DuckDBPyRelation")
-_TABLE_HOMES = ("pandas", "polars", "pyarrow", "duckdb", "_duckdb")
+_TABLE_HOMES = ("pandas", "polars", "pyarrow", "duckdb", "_duckdb", "pyspark")
 
 
 @dataclass(frozen=True, slots=True)

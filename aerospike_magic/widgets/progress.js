@@ -193,7 +193,9 @@ function render({ model, el }) {
     const value = Math.floor(model.get("fraction") * 100);
     fill.style.width = `${value}%`;
     percent.textContent = scans.length ? `${value} %` : "";
-    clock.textContent = scans.length ? model.get("clock") : `planning · ${model.get("clock")}`;
+    const activity = model.get("activity");
+    const words = scans.length ? [model.get("clock"), activity] : [activity || "planning", model.get("clock")];
+    clock.textContent = words.filter(Boolean).join(" · ");
     bar.setAttribute("aria-valuenow", String(value));
     bar.setAttribute("aria-valuetext", `${value} percent, ${scans.map((s) => `${s.scanned} scanned`).join(", ")}`);
     if (spoken.textContent !== model.get("status")) spoken.textContent = model.get("status");

@@ -37,6 +37,7 @@ class ProgressWidget(anywidget.AnyWidget):
         states: 4,096 bytes a scan, one `PartitionState` a partition.
         owners: 4,096 bytes a scan, the index of the node that serves each partition.
         fraction: 0..1 over all scans.
+        activity: where the engine itself is, in a few words.
         status: what a screen reader is told; changes only every ten percent.
         phase: "running", or "cancelling" once a cancel was taken note of.
     """
@@ -49,6 +50,7 @@ class ProgressWidget(anywidget.AnyWidget):
     owners = traitlets.Bytes(b"").tag(sync=True)
     fraction = traitlets.Float(0.0).tag(sync=True)
     clock = traitlets.Unicode("").tag(sync=True)
+    activity = traitlets.Unicode("").tag(sync=True)
     status = traitlets.Unicode("").tag(sync=True)
     phase = traitlets.Unicode("running").tag(sync=True)
 
@@ -69,14 +71,14 @@ class WidgetView:
         """Whether the cancel button was pressed."""
         return self._cancel.is_set()
 
-    def update(self, scans: Sequence[ScanProgress], elapsed_s: float) -> None:
+    def update(self, scans: Sequence[ScanProgress], elapsed_s: float, activity: str = "") -> None:
         """Show or change the map."""
-        traits = widget_traits(scans, elapsed_s)
+        traits = widget_traits(scans, elapsed_s, activity)
         traits["phase"] = "cancelling" if self._cancel.is_set() else "running"
         if self._widget is None:
             self._widget = ProgressWidget(**traits)
             self._widget.on_msg(self._on_message)
-            self._show(self._widget, live_line(scans, elapsed_s, 140))
+            self._show(self._widget, live_line(scans, elapsed_s, 140, activity))
             return
         with self._widget.hold_sync():
             for name, value in traits.items():
@@ -106,12 +108,13 @@ class WidgetView:
             self._cancel.set()
 
 
-def widget_traits(scans: Sequence[ScanProgress], elapsed_s: float) -> dict[str, Any]:
+def widget_traits(scans: Sequence[ScanProgress], elapsed_s: float, activity: str = "") -> dict[str, Any]:
     """Return the traits that show these snapshots.
 
     Args:
         scans: a snapshot of each scan of the query.
         elapsed_s: seconds since the cell started.
+        activity: where the engine itself is, in a few words.
     """
     fraction = total_fraction(scans)
     eta_s = total_eta_s(scans)
@@ -121,6 +124,7 @@ def widget_traits(scans: Sequence[ScanProgress], elapsed_s: float) -> dict[str, 
         "owners": b"".join(scan.owners for scan in scans),
         "fraction": fraction,
         "clock": duration(elapsed_s) + (f" · {duration(eta_s)} left" if eta_s is not None else ""),
+        "activity": clean(activity),
         "status": f"{percent(int(fraction * 10) / 10)} of the partitions read" if scans else "planning the query",
     }
 

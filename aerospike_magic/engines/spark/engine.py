@@ -23,6 +23,7 @@ from aerospike_magic.engines.parameters import bind_parameters
 from aerospike_magic.engines.spark.columns import spark_schema
 from aerospike_magic.engines.spark.diagnose import Context, query_error, unlogged
 from aerospike_magic.engines.spark.frames import to_spark_frame
+from aerospike_magic.engines.spark.jar import use_jar_here
 from aerospike_magic.engines.spark.jobs import is_connect, jobs_of
 from aerospike_magic.engines.spark.options import SparkOptions
 from aerospike_magic.engines.spark.progress_receiver import ProgressReceiver, QueryProgress
@@ -61,6 +62,7 @@ class SparkEngine:
         self._catalog = ClusterSets(connection)
         self._owns_session = spark is None
         self.spark = start_session() if spark is None else spark
+        self.push_down = push_down
         register(self.spark, push_down=push_down)
         hosts = progress_hosts(self.spark)
         self._receiver = None if hosts is None else ProgressReceiver(*hosts)
@@ -166,6 +168,8 @@ class _Prepared:
         frames: Mapping[str, Any],
     ) -> None:
         self._spark = engine.spark
+        if engine.push_down:
+            use_jar_here(self._spark)
         self._catalog = engine.catalog
         self._options = options
         self.views: list[str] = []

@@ -18,3 +18,14 @@ def add_jar(spark: Any) -> None:
     listed = {row[0].rpartition("/")[2] for row in spark.sql("LIST JARS").collect()}
     if JAR.name not in listed:
         spark.addArtifacts(str(JAR))
+
+
+def use_jar_here(spark: Any) -> None:
+    """Let this thread find the jar that a Classic session was handed in another.
+
+    Spark looks data sources up by the class loader of the current Java thread, `ADD JAR` sets that of its own only, and
+    each Python thread has a Java thread to itself: elsewhere the source would be found without its push-down.
+    """
+    if hasattr(spark, "_jsparkSession"):
+        loader = spark._jsparkSession.sharedState().jarClassLoader()
+        spark._jvm.java.lang.Thread.currentThread().setContextClassLoader(loader)

@@ -39,6 +39,11 @@ def is_session(value: object) -> bool:
     return kind.__name__ == "SparkSession" and kind.__module__.partition(".")[0] == "pyspark"
 
 
+def is_usable(spark: Any) -> bool:
+    """Whether a session has not been stopped."""
+    return not spark.is_stopped if is_connect(spark) else spark.sparkContext._jsc is not None
+
+
 def find_session() -> Any | None:
     """Return the session that this process already has, None if there is none."""
     if "pyspark" not in sys.modules:
