@@ -7,6 +7,7 @@ a set or a local frame is named, known to this query only → the statement with
 
 from __future__ import annotations
 
+import re
 import uuid
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 _DEFAULT_OPTIONS = QueryOptions()
 _PLANS_WITHIN_S = 0.3
+_PUSHED = re.compile(r"^\(\d+\) BatchScan aerospike (\S+)\n(?:.*\n){0,3}?aerospike pushed: (.*?)\s*$", re.MULTILINE)
 
 
 class SparkEngine:
@@ -109,9 +111,9 @@ class SparkEngine:
             plan = prepared.plan()
             progress = prepared.progress
             if progress is None:
-                return Explanation(sql, (), plan, ("Spark's planner cannot reach this notebook to say more.",))
+                return Explanation(sql, (), plan, pushed_notes(plan))
             progress.wait_for_plans(prepared.n_sets, _PLANS_WITHIN_S)
-            return Explanation(sql, progress.explanations, plan)
+            return Explanation(sql, progress.explanations, plan, pushed_notes(plan))
         finally:
             if prepared.progress is not None and self._receiver is not None:
                 self._receiver.forget(prepared.progress)
@@ -298,6 +300,11 @@ def _plan_scans(plan: Any) -> None:
         leaf = leaves.apply(i)
         if leaf.nodeName().startswith("RelationV2") or hasattr(leaf, "scan"):
             leaf.scan().toBatch().planInputPartitions()
+
+
+def pushed_notes(plan: str) -> tuple[str, ...]:
+    """Return what a physical plan says of the push-down to each scan, one sentence a scan."""
+    return tuple(f"Spark pushed to {table}: {pushed}." for table, pushed in _PUSHED.findall(plan))
 
 
 def is_readable(value: object) -> bool:

@@ -22,6 +22,39 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
 READS = ("SELECT", "WITH", "FROM", "VALUES", "TABLE", "DESCRIBE", "DESC", "SHOW", "EXPLAIN")
+_COMMANDS = frozenset(
+    {
+        *(
+            "ADD",
+            "ALTER",
+            "ANALYZE",
+            "BEGIN",
+            "CACHE",
+            "CALL",
+            "CLEAR",
+            "COMMENT",
+            "CREATE",
+            "DECLARE",
+            "DELETE",
+            "DFS",
+        ),
+        *("DFS", "DROP", "EXECUTE", "EXPORT", "GRANT", "IMPORT", "INSERT", "LIST", "LOAD", "LOCK", "MAP", "MERGE"),
+        *(
+            "MSCK",
+            "REDUCE",
+            "REFRESH",
+            "REPAIR",
+            "REPLACE",
+            "RESET",
+            "REVOKE",
+            "ROLLBACK",
+            "SET",
+            "TRUNCATE",
+            "UNCACHE",
+        ),
+        *("UNLOCK", "UNSET", "UPDATE", "USE"),
+    }
+)
 # A table that one of these words follows has no alias.
 _AFTER_TABLE = frozenset(
     {
@@ -99,10 +132,13 @@ def read_statement(bound: BoundSql) -> Statement:
     kept = tuple(token for token in tokens if token.end <= len(text))
     first = next((token for token in kept if token.text != "("), kept[0])
     culprit = find_write(kept) or (None if first.upper in READS else first)
-    if culprit is first and (near := near_matches(first.upper, list(READS))):
-        place = bound.original_position(first.start)
+    if culprit is first and first.upper not in _COMMANDS:
+        near = near_matches(first.upper, list(READS))
         raise QueryError(
-            f"{first.text} begins no statement", hint=f"did you mean {near[0]}?", sql=bound.original, position=place
+            f"{first.text} begins no statement",
+            hint=f"did you mean {near[0]}?" if near else "write a SELECT",
+            sql=bound.original,
+            position=bound.original_position(first.start),
         )
     if culprit is not None:
         raise ReadOnlyError(

@@ -1,46 +1,10 @@
-"""A real Spark, `local[2]`, on the server under test; skipped where pyspark or Java is missing."""
+"""The data source in a real Spark, on the server under test; `spark` is in the conftest above."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
-import warnings
 import zipfile
 
 import pytest
-
-SETTINGS = {
-    "spark.ui.enabled": "false",
-    "spark.ui.showConsoleProgress": "false",
-    "spark.sql.shuffle.partitions": "2",
-    "spark.sql.execution.arrow.pyspark.enabled": "true",
-    "spark.python.unix.domain.socket.enabled": "true",
-    "spark.driver.memory": "1g",
-    "spark.python.task.killTimeout": "200ms",
-    "spark.sql.session.timeZone": "UTC",
-}
-
-
-@pytest.fixture(scope="session")
-def spark():
-    """A session that finds the data source by itself, as in a program that only has the package installed."""
-    pytest.importorskip("pyspark", reason="pyspark is not installed: pip install 'aerospike-magic[spark]'")
-    if shutil.which("java") is None and not os.environ.get("JAVA_HOME"):
-        pytest.skip("Spark needs Java 17 or newer, and there is none")
-    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as environment:
-        warnings.simplefilter("ignore")  # pyspark's own, on importing and starting
-        environment.setenv("PYSPARK_PYTHON", sys.executable)
-        environment.setenv("PYSPARK_DRIVER_PYTHON", sys.executable)
-        from pyspark.sql import SparkSession
-
-        builder = SparkSession.builder.master("local[2]").appName("tests")
-        for name, value in SETTINGS.items():
-            builder = builder.config(name, value)
-        session = builder.getOrCreate()
-        session.sparkContext.setLogLevel("OFF")
-        yield session
-        session.stop()
 
 
 @pytest.fixture(scope="session")
