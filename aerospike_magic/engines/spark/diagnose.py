@@ -28,7 +28,10 @@ _STATE = re.compile(r"\s*SQLSTATE: \w+.*$", re.DOTALL)
 _PLACE = re.compile(r"line (\d+),? pos(?:ition)? (\d+)")
 _BACKTICKED = re.compile(r"`((?:[^`]|``)*)`")
 _PYTHON = re.compile(r"^(?:\w+\.)*(\w*(?:Error|Exception)): (.*)$", re.MULTILINE)
+_TRACEBACK = "Traceback (most recent call last)"
+_NOT_THERE = "No module named 'aerospike_magic"
 _TRACE_HINT = "the whole trace: %aerospike trace"
+_INSTALL_HINT = "install aerospike-magic where Spark runs, on driver and executors; PYSPARK_PYTHON says which Python"
 _LONGEST = 400
 
 
@@ -94,6 +97,8 @@ def _spark_error(error: BaseException, text: str, context: Context) -> Aerospike
         return _no_table(parameters.get("relationName", ""), context)
     if condition.startswith(("UNRESOLVED_COLUMN", "UNRESOLVED_USING_COLUMN")):
         return _no_column(parameters.get("objectName") or parameters.get("colName", ""), position, context)
+    if _NOT_THERE in text:
+        return QueryError("Spark's Python does not have this package", hint=_INSTALL_HINT)
     return QueryError(
         _words(text),
         hint="" if position is not None else _TRACE_HINT,
@@ -108,14 +113,16 @@ def _asked(error: BaseException, question: str) -> Any:
 
 
 def _words(text: str) -> str:
-    """The first line that says what is wrong, without Spark's codes."""
-    named = _NAMED.search(text)
-    if named:
+    """The line that says what is wrong, without Spark's codes: of a Python trace, its last."""
+    spoken = text.partition("\n\nJVM stacktrace")[0].partition("\n\tat ")[0]
+    named = _NAMED.search(spoken)
+    python = _PYTHON.findall(spoken.partition(_TRACEBACK)[2])
+    if python:
+        line = ": ".join(python[-1])
+    elif named:
         line = _STATE.sub("", named[2]) or named[1].lower().replace("_", " ")
     else:
-        python = _PYTHON.findall(text)
-        line = ": ".join(python[-1]) if python else text.strip().partition("\n")[0]
-        line = _STATE.sub("", line)
+        line = _STATE.sub("", spoken.strip().partition("\n")[0])
     line = line.strip().rstrip(".;")
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from aerospike_magic.engines.base import Explanation, QueryOptions
+from aerospike_magic.engines.base import Explanation, QueryOptions, ScanExplanation
 from aerospike_magic.engines.catalog import ClusterSets
 from aerospike_magic.engines.lexer import SPARK
 from aerospike_magic.engines.names import find_set, is_frame
@@ -32,6 +32,7 @@ from aerospike_magic.engines.spark.result import SparkResult, SparkRun, Telling
 from aerospike_magic.engines.spark.session import progress_hosts, start_session
 from aerospike_magic.engines.spark.source import register
 from aerospike_magic.engines.spark.statements import Reference, Rewritten, Statement, read_statement, rewrite
+from aerospike_magic.scan.progress import N_PARTITIONS
 from aerospike_magic.schema.types import METADATA_NAMES, SetSchema
 
 if TYPE_CHECKING:
@@ -40,7 +41,11 @@ if TYPE_CHECKING:
 
 _DEFAULT_OPTIONS = QueryOptions()
 _PLANS_WITHIN_S = 0.3
-_PUSHED = re.compile(r"^\(\d+\) BatchScan aerospike (\S+)\n(?:.*\n){0,3}?aerospike pushed: (.*?)\s*$", re.MULTILINE)
+_SCAN = re.compile(
+    r"^\(\d+\) BatchScan aerospike (?P<table>\S+)\nOutput[^\n]*: \[(?P<columns>[^\]]*)\]\n"
+    r"(?:[^\n]+\n)??aerospike pushed: (?P<pushed>[^\n]*?)\s*$",
+    re.MULTILINE,
+)
 
 
 class SparkEngine:
@@ -109,11 +114,11 @@ class SparkEngine:
         prepared = _Prepared(self, sql, parameters, options, frames or {})
         try:
             plan = prepared.plan()
-            progress = prepared.progress
-            if progress is None:
-                return Explanation(sql, (), plan, pushed_notes(plan))
-            progress.wait_for_plans(prepared.n_sets, _PLANS_WITHIN_S)
-            return Explanation(sql, progress.explanations, plan, pushed_notes(plan))
+            scans: tuple[ScanExplanation, ...] = ()
+            if prepared.progress is not None and not is_connect(self.spark):
+                prepared.progress.wait_for_plans(prepared.n_sets, _PLANS_WITHIN_S)
+                scans = prepared.progress.explanations
+            return Explanation(sql, scans or scans_of(plan, self._connection.count_objects), plan, pushed_notes(plan))
         finally:
             if prepared.progress is not None and self._receiver is not None:
                 self._receiver.forget(prepared.progress)
@@ -304,7 +309,26 @@ def _plan_scans(plan: Any) -> None:
 
 def pushed_notes(plan: str) -> tuple[str, ...]:
     """Return what a physical plan says of the push-down to each scan, one sentence a scan."""
-    return tuple(f"Spark pushed to {table}: {pushed}." for table, pushed in _PUSHED.findall(plan))
+    return tuple(f"Spark pushed to {scan['table']}: {scan['pushed']}." for scan in _SCAN.finditer(plan))
+
+
+def scans_of(plan: str, count_objects: Callable[[str, str], int]) -> tuple[ScanExplanation, ...]:
+    """Return the scans of a physical plan as far as its text tells: a Connect server plans where we cannot look on.
+
+    Args:
+        plan: the text of ``EXPLAIN FORMATTED``.
+        count_objects: the records of a set.
+    """
+    found = []
+    for scan in _SCAN.finditer(plan):
+        objects = count_objects(*scan["table"].split(".", 1))
+        columns = tuple(column.partition("#")[0].strip() for column in scan["columns"].split(",") if column.strip())
+        found.append(
+            ScanExplanation(
+                scan["table"], "scan by Spark's tasks", scan["pushed"], "", columns, N_PARTITIONS, objects, objects
+            )
+        )
+    return tuple(found)
 
 
 def is_readable(value: object) -> bool:

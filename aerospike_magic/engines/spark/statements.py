@@ -24,44 +24,19 @@ if TYPE_CHECKING:
 READS = ("SELECT", "WITH", "FROM", "VALUES", "TABLE", "DESCRIBE", "DESC", "SHOW", "EXPLAIN")
 _COMMANDS = frozenset(
     {
-        *(
-            "ADD",
-            "ALTER",
-            "ANALYZE",
-            "BEGIN",
-            "CACHE",
-            "CALL",
-            "CLEAR",
-            "COMMENT",
-            "CREATE",
-            "DECLARE",
-            "DELETE",
-            "DFS",
-        ),
+        *("ADD", "ALTER", "ANALYZE", "BEGIN", "CACHE", "CALL", "CLEAR", "COMMENT", "CREATE", "DECLARE", "DELETE"),
         *("DFS", "DROP", "EXECUTE", "EXPORT", "GRANT", "IMPORT", "INSERT", "LIST", "LOAD", "LOCK", "MAP", "MERGE"),
-        *(
-            "MSCK",
-            "REDUCE",
-            "REFRESH",
-            "REPAIR",
-            "REPLACE",
-            "RESET",
-            "REVOKE",
-            "ROLLBACK",
-            "SET",
-            "TRUNCATE",
-            "UNCACHE",
-        ),
-        *("UNLOCK", "UNSET", "UPDATE", "USE"),
+        *("MSCK", "REDUCE", "REFRESH", "REPAIR", "REPLACE", "RESET", "REVOKE", "ROLLBACK", "SET", "TRUNCATE"),
+        *("UNCACHE", "UNLOCK", "UNSET", "UPDATE", "USE"),
     }
 )
 # A table that one of these words follows has no alias.
 _AFTER_TABLE = frozenset(
     {
         *("WHERE", "JOIN", "INNER", "LEFT", "RIGHT", "FULL", "OUTER", "CROSS", "NATURAL", "SEMI", "ANTI", "ON"),
-        *("USING", "GROUP", "ORDER", "SORT", "CLUSTER", "DISTRIBUTE", "HAVING", "LIMIT", "OFFSET", "UNION", "EXCEPT"),
-        *("MINUS", "SETMINUS", "INTERSECT", "LATERAL", "PIVOT", "UNPIVOT", "WINDOW", "QUALIFY", "SELECT", "MAP"),
-        *("REDUCE", "TABLESAMPLE"),
+        *("USING", "GROUP", "ORDER", "SORT", "CLUSTER", "DISTRIBUTE", "HAVING", "LIMIT", "OFFSET", "UNION"),
+        *("EXCEPT", "MINUS", "SETMINUS", "INTERSECT", "LATERAL", "PIVOT", "UNPIVOT", "WINDOW", "QUALIFY", "SELECT"),
+        *("MAP", "REDUCE", "TABLESAMPLE"),
     }
 )
 # Words that name a table which cannot have an alias.
