@@ -1,4 +1,4 @@
-"""Fixtures for all rooms: a server to talk to, the official client, and our own connection.
+"""Fixtures for all rooms: a server to talk to, the official client, our own connection, and a real Spark.
 
 `AEROSPIKE_TEST_HOST=host:port` runs the tests against a real server instead. It needs the namespaces `test` and `demo`;
 the flight data is written to `demo` once, by the official client, and stays there for the next run.
@@ -7,6 +7,9 @@ the flight data is written to `demo` once, by the official client, and stays the
 from __future__ import annotations
 
 import os
+import shutil
+import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,17 @@ from typing import Any
 import pytest
 from certificates import write_certificates
 from under_test import TestServer
+
+SPARK_SETTINGS = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.shuffle.partitions": "2",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    "spark.python.unix.domain.socket.enabled": "true",
+    "spark.driver.memory": "1g",
+    "spark.python.task.killTimeout": "200ms",
+    "spark.sql.session.timeZone": "UTC",
+}
 
 
 @pytest.fixture(scope="session")
@@ -87,3 +101,33 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tls")
     write_certificates(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[Any]:
+    """A session that finds the data source by itself, as in a program that only has the package installed."""
+    pytest.importorskip("pyspark", reason="pyspark is not installed: pip install 'aerospike-magic[spark]'")
+    if shutil.which("java") is None and not os.environ.get("JAVA_HOME"):
+        pytest.skip("Spark needs Java 17 or newer, and there is none")
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as environment:
+        warnings.simplefilter("ignore")  # pyspark's own, on importing and starting
+        environment.setenv("PYSPARK_PYTHON", sys.executable)
+        environment.setenv("PYSPARK_DRIVER_PYTHON", sys.executable)
+        from pyspark.sql import SparkSession
+
+        builder = SparkSession.builder.master("local[2]").appName("tests")
+        for name, value in SPARK_SETTINGS.items():
+            builder = builder.config(name, value)
+        session = builder.getOrCreate()
+        session.sparkContext.setLogLevel("OFF")
+        yield session
+        session.stop()
+
+
+@pytest.fixture
+def class_loader(spark: Any) -> Iterator[Any]:
+    """Java's loader of classes in this thread, as it was, once a test has handed the session a jar."""
+    thread = spark._jvm.java.lang.Thread.currentThread()
+    before = thread.getContextClassLoader()
+    yield before
+    thread.setContextClassLoader(before)

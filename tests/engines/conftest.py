@@ -1,11 +1,8 @@
-"""An engine over Arrow tables, for what needs no server; a real Spark, `local[2]`, skipped without pyspark or Java."""
+"""An engine over Arrow tables, for what needs no server."""
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
-import warnings
 from pathlib import Path
 
 import pytest
@@ -15,47 +12,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 from arrow_catalog import ArrowCatalog, airports, flights
 
 from aerospike_magic.engines.local.engine import LocalEngine
-
-SPARK_SETTINGS = {
-    "spark.ui.enabled": "false",
-    "spark.ui.showConsoleProgress": "false",
-    "spark.sql.shuffle.partitions": "2",
-    "spark.sql.execution.arrow.pyspark.enabled": "true",
-    "spark.python.unix.domain.socket.enabled": "true",
-    "spark.driver.memory": "1g",
-    "spark.python.task.killTimeout": "200ms",
-    "spark.sql.session.timeZone": "UTC",
-}
-
-
-@pytest.fixture(scope="session")
-def spark():
-    """A session that finds the data source by itself, as in a program that only has the package installed."""
-    pytest.importorskip("pyspark", reason="pyspark is not installed: pip install 'aerospike-magic[spark]'")
-    if shutil.which("java") is None and not os.environ.get("JAVA_HOME"):
-        pytest.skip("Spark needs Java 17 or newer, and there is none")
-    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as environment:
-        warnings.simplefilter("ignore")  # pyspark's own, on importing and starting
-        environment.setenv("PYSPARK_PYTHON", sys.executable)
-        environment.setenv("PYSPARK_DRIVER_PYTHON", sys.executable)
-        from pyspark.sql import SparkSession
-
-        builder = SparkSession.builder.master("local[2]").appName("tests")
-        for name, value in SPARK_SETTINGS.items():
-            builder = builder.config(name, value)
-        session = builder.getOrCreate()
-        session.sparkContext.setLogLevel("OFF")
-        yield session
-        session.stop()
-
-
-@pytest.fixture
-def class_loader(spark):
-    """Java's loader of classes in this thread, as it was, once a test has handed the session a jar."""
-    thread = spark._jvm.java.lang.Thread.currentThread()
-    before = thread.getContextClassLoader()
-    yield before
-    thread.setContextClassLoader(before)
 
 
 @pytest.fixture

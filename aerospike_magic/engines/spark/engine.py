@@ -23,7 +23,7 @@ from aerospike_magic.engines.names import find_set, is_frame
 from aerospike_magic.engines.parameters import bind_parameters
 from aerospike_magic.engines.spark.columns import spark_schema
 from aerospike_magic.engines.spark.diagnose import Context, query_error, unlogged
-from aerospike_magic.engines.spark.frames import to_spark_frame
+from aerospike_magic.engines.spark.frames import to_spark_frame, to_spark_value
 from aerospike_magic.engines.spark.jar import use_jar_here
 from aerospike_magic.engines.spark.jobs import is_connect, jobs_of
 from aerospike_magic.engines.spark.options import SparkOptions
@@ -181,6 +181,7 @@ class _Prepared:
         self._options = options
         self.views: list[str] = []
         self._bound = bind_parameters(sql, parameters, SPARK)
+        self._values = {name: to_spark_value(name, value) for name, value in self._bound.values.items()}
         self._statement: Statement = read_statement(self._bound)
         self._rewritten: Rewritten | None = None
         sets, local = self._find_tables(frames)
@@ -200,7 +201,7 @@ class _Prepared:
         assert self._rewritten is not None
         try:
             with unlogged():
-                frame = self._spark.sql(self._rewritten.text, self._bound.values or None)
+                frame = self._spark.sql(self._rewritten.text, self._values or None)
                 frame.schema  # noqa: B018  # Connect checks a statement no sooner
         except Exception as error:
             raise self.translate(error) from None

@@ -36,6 +36,7 @@ from aerospike_magic.scan.progress import (
 )
 
 _LONGEST_LINE = 1 << 20
+_TOKEN_BYTES = 8
 _TELL_EVERY_S = 0.1
 _RATE_OVER_S = 1.0
 
@@ -73,7 +74,7 @@ class ProgressReceiver:
             maps: who owns which partition of the namespaces that are read.
             on_progress: called with a snapshot of each scan, about ten times a second.
         """
-        query = QueryProgress(secrets.token_hex(8), self._host, self._port, maps, on_progress)
+        query = QueryProgress(secrets.token_hex(_TOKEN_BYTES), self._host, self._port, maps, on_progress)
         with self._lock:
             self._queries[query.token] = query
         return query
@@ -142,13 +143,13 @@ class ProgressReceiver:
     def _take(self, line: bytearray) -> bool:
         try:
             message = json.loads(line)
-            token = message["token"]
+            token = str(message["token"])
         except (ValueError, TypeError, KeyError):
             return False
         with self._lock:
             query = self._queries.get(token)
         if query is None:
-            return len(token) == 16
+            return len(token) == 2 * _TOKEN_BYTES
         try:
             query.take(message)
         except (ValueError, TypeError, KeyError, IndexError, zlib.error):

@@ -150,6 +150,10 @@ class _Channel:
         self._heard = b""
         self._cancelled: set[str] = set()
 
+    def __del__(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+
     def send(self, address: ProgressAddress, message: dict[str, Any]) -> None:
         line = json.dumps({"token": address.token, "reference": address.reference} | message) + "\n"
         with self._lock:

@@ -216,7 +216,7 @@ def _references(tokens: Sequence[Token], places: set[int] | None) -> list[Refere
     for i, parts in _dotted(tokens):
         before = _upper(tokens, i - 1) or _text(tokens, i - 1)
         if places is None:
-            could_be = before in ("FROM", "JOIN", *_NO_ALIAS) or (before in (",", "(") and len(parts) == 2)
+            could_be = before in ("FROM", "JOIN") or (before in (",", "(", *_NO_ALIAS) and len(parts) == 2)
         else:
             could_be = parts[0].start in places
         if could_be:

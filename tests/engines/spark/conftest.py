@@ -1,4 +1,4 @@
-"""The data source in a real Spark, on the server under test; `spark` is in the conftest above."""
+"""The data source in a real Spark, on the server under test; `spark` is in the tests' own conftest."""
 
 from __future__ import annotations
 
