@@ -24,6 +24,7 @@ MEASUREMENTS = {
     "g": "imports",
     "h": "batch_load",
     "j": "spark_read",
+    "k": "spark_tasks",
 }
 
 
