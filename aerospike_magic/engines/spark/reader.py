@@ -26,6 +26,7 @@ from aerospike_magic.connection import Connection
 from aerospike_magic.connection.settings import ConnectionSettings
 from aerospike_magic.engines.spark.aggregates import PartialAggregates
 from aerospike_magic.engines.spark.report import Counts, as_counts
+from aerospike_magic.engines.spark.top import TopRows
 from aerospike_magic.engines.spark.types import narrow, to_give
 from aerospike_magic.errors import MismatchError
 from aerospike_magic.scan import Mismatch, ScanPlan, Share
@@ -57,6 +58,7 @@ class AerospikeReader(DataSourceReader):
         shares: the tasks.
         aggregates: what each task returns of its rows, None for the rows.
         report: takes what did not fit; without it, that goes to the executor's log.
+        top: which rows of each task are enough, None for all.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class AerospikeReader(DataSourceReader):
         shares: list[Share],
         aggregates: PartialAggregates | None = None,
         report: Accumulator[Counts] | None = None,
+        top: TopRows | None = None,
     ) -> None:
         self._settings = settings
         self._plan = plan
@@ -74,6 +77,7 @@ class AerospikeReader(DataSourceReader):
         self._shares = shares
         self._aggregates = aggregates
         self._report = report
+        self._top = top
 
     def __repr__(self) -> str:
         return f"AerospikeReader({self._plan.schema.name}, {self._plan.access_text})"
@@ -99,7 +103,7 @@ class AerospikeReader(DataSourceReader):
             if self._aggregates is not None:
                 yield self._aggregates.compute(scan.batches(), self._schema)
             else:
-                for batch in scan.batches():
+                for batch in scan.batches() if self._top is None else self._top.keep(scan.batches()):
                     yield self._fitted(batch, misfits)
             mismatches = [*scan.progress.mismatches, *(Mismatch(n, c, "out of range") for n, c in misfits.items())]
         self._tell(mismatches)

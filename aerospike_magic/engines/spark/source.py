@@ -106,7 +106,7 @@ class AerospikeDataSource(DataSource):
         # Cores without a task of their own are used by more sockets a task.
         workers = min(max(1, 2 * self._cores // len(shares)), _MOST_WORKERS)
         plan = replace(plan, options=replace(plan.options, workers=workers))
-        return AerospikeReader(settings, plan, schema, shares, aggregates, self.report)
+        return AerospikeReader(settings, plan, schema, shares, aggregates, self.report, pushed.top)
 
     def writer(self, schema: StructType, overwrite: bool) -> AerospikeWriter:
         """Check that rows of `schema` can be written, and how."""
