@@ -8,6 +8,7 @@ same one. The result depends on nothing but the arguments.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -72,6 +73,21 @@ def split(n_tasks: int, owners: Sequence[int] = ()) -> list[Share]:
             n_slices = (i + 1) * n_tasks // N_PARTITIONS - i * n_tasks // N_PARTITIONS
             shares += [Share((partition,), n_slices, k) for k in range(n_slices)]
     return _dealt(shares, owner_of)
+
+
+def beside(shares: Sequence[Share], owners: Sequence[int], hosts: Sequence[str]) -> list[str]:
+    """Return for each share the host that has most of its records, "" if none has.
+
+    Args:
+        shares: of the set.
+        owners: for each of the 4,096 partitions, the index of the node that owns it, -1 for none.
+        hosts: of the nodes.
+    """
+    found = []
+    for share in shares:
+        owned = Counter(hosts[owners[p]] for p in share.partitions if owners[p] >= 0)
+        found.append(owned.most_common(1)[0][0] if owned else "")
+    return found
 
 
 def _dealt(shares: list[Share], owner_of: Sequence[int]) -> list[Share]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -36,11 +36,13 @@ _MANY_OBJECTS = 20_000
 
 
 class SharePartition(InputPartition):
-    """One task: a share of the set."""
+    """One task: a share of the set, which had best be read beside a host ("" for anywhere)."""
 
-    def __init__(self, share: Share) -> None:
+    def __init__(self, share: Share, host: str = "") -> None:
         super().__init__(share)
         self.share = share
+        # In this form the jar finds it among the pickled bytes (LocatedBatch.java) and tells Spark.
+        self.beside = f"aerospike-node-host={host};" if host else ""
 
     def __repr__(self) -> str:
         share = self.share
@@ -59,6 +61,7 @@ class AerospikeReader(DataSourceReader):
         aggregates: what each task returns of its rows, None for the rows.
         report: takes what did not fit; without it, that goes to the executor's log.
         top: which rows of each task are enough, None for all.
+        hosts: beside which host each of `shares` is read best; empty where it does not matter.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class AerospikeReader(DataSourceReader):
         aggregates: PartialAggregates | None = None,
         report: Accumulator[Counts] | None = None,
         top: TopRows | None = None,
+        hosts: Sequence[str] = (),
     ) -> None:
         self._settings = settings
         self._plan = plan
@@ -78,17 +82,19 @@ class AerospikeReader(DataSourceReader):
         self._aggregates = aggregates
         self._report = report
         self._top = top
+        self._hosts = hosts
 
     def __repr__(self) -> str:
         return f"AerospikeReader({self._plan.schema.name}, {self._plan.access_text})"
 
     def __getstate__(self) -> dict[str, Any]:
         # A task gets its own share; it need not carry those of all others.
-        return self.__dict__ | {"_shares": []}
+        return self.__dict__ | {"_shares": [], "_hosts": ()}
 
     def partitions(self) -> list[InputPartition]:
         """Return the tasks."""
-        return [SharePartition(share) for share in self._shares]
+        hosts = self._hosts or [""] * len(self._shares)
+        return [SharePartition(share, host) for share, host in zip(self._shares, hosts, strict=True)]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """Yield the batches of one task; runs in an executor."""

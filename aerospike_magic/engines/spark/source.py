@@ -102,11 +102,11 @@ class AerospikeDataSource(DataSource):
             relation = self._planned.relation or schema
             found = self._set_schema or find_schema(connection, self._parsed, relation)
             plan = _plan(connection, found, columns, self._parsed, pushed)
-            shares = _shares(connection, plan, self._parsed, pushed, self._cores)
+            shares, hosts = _shares(connection, plan, self._parsed, pushed, self._cores)
         # Cores without a task of their own are used by more sockets a task.
         workers = min(max(1, 2 * self._cores // len(shares)), _MOST_WORKERS)
         plan = replace(plan, options=replace(plan.options, workers=workers))
-        return AerospikeReader(settings, plan, schema, shares, aggregates, self.report, pushed.top)
+        return AerospikeReader(settings, plan, schema, shares, aggregates, self.report, pushed.top, hosts)
 
     def writer(self, schema: StructType, overwrite: bool) -> AerospikeWriter:
         """Check that rows of `schema` can be written, and how."""
@@ -213,14 +213,20 @@ def _scan_options(options: SparkOptions) -> ScanOptions:
     return replace(found, timeout_s=options.socket_timeout_ms / 1_000) if options.socket_timeout_ms else found
 
 
-def _shares(connection: Connection, plan: ScanPlan, options: SparkOptions, pushed: Pushed, cores: int) -> list[Share]:
-    from aerospike_magic.engines.spark.partitions import split, task_count
+def _shares(
+    connection: Connection, plan: ScanPlan, options: SparkOptions, pushed: Pushed, cores: int
+) -> tuple[list[Share], list[str]]:
+    """Return what each task reads, and beside which host; no hosts where it does not matter."""
+    from aerospike_magic.engines.spark.partitions import beside, split, task_count
     from aerospike_magic.filters.access import KeyLookup, Nothing
 
     is_small = isinstance(plan.access, KeyLookup | Nothing) or (pushed.limit is not None and pushed.limit.whole)
     if options.sample_size is not None or is_small:
-        return split(1)
+        return split(1), []
     n_tasks = task_count(
         count=options.partition_count, factor=options.partition_factor, cores=cores, objects=plan.objects
     )
-    return split(n_tasks, connection.partition_map(plan.namespace).owners.tolist())
+    partition_map = connection.partition_map(plan.namespace)
+    owners = partition_map.owners.tolist()
+    shares = split(n_tasks, owners)
+    return shares, beside(shares, owners, [node.host for node in partition_map.nodes])

@@ -78,7 +78,7 @@ final class AerospikeScan implements SupportsRuntimeV2Filtering {
 
   @Override
   public Batch toBatch() {
-    return inner.toBatch();
+    return new LocatedBatch(inner.toBatch());
   }
 
   @Override
