@@ -91,8 +91,8 @@ OPTIONS: tuple[Option, ...] = (
             high=32_768),
     _option("batch.rows", "integer", "32768", "rows of a full Arrow batch on the way to the JVM", "read", "batch_rows",
             low=1, high=1_000_000),
-    _option("recordspersecond", "integer", "0", "throttle of each task on each node; 0 = none", "read",
-            "records_per_second", high=2**31 - 1),
+    _option("recordspersecond", "integer", "0", "records a second that each node is asked for, by all tasks of "
+            "a scan together; 0 = no limit", "read", "records_per_second", high=2**31 - 1),
     _option("sample.size", "integer", "", "read at most so many records, from one Spark partition", "read",
             "sample_size", low=1),
     _option("pushdown.expressions", "text", "", "a base64 Aerospike expression that every record has to pass, "

@@ -90,6 +90,33 @@ def beside(shares: Sequence[Share], owners: Sequence[int], hosts: Sequence[str])
     return found
 
 
+def throttle(records_per_second: int, shares: Sequence[Share], owners: Sequence[int], at_once: int | None) -> int:
+    """Divide what each node may be asked for a second among the tasks that can ask it at the same time.
+
+    Args:
+        records_per_second: of each node, by all tasks together; 0 for no limit.
+        shares: one a task.
+        owners: for each of the 4,096 partitions, the index of the node that owns it, -1 for none.
+        at_once: how many tasks can run at the same time in the cluster, None where that is not known.
+
+    Returns:
+        records a second and node, for each task; 0 for no limit.
+
+    Raises:
+        ConfigError: less than one record a second is left for a task.
+    """
+    if not records_per_second:
+        return 0
+    asking = Counter(node for share in shares for node in {owners[p] for p in share.partitions})
+    most = min(max(asking.values()), at_once or len(shares))
+    if records_per_second < most:
+        raise ConfigError(
+            f"{records_per_second:,} records a second are to be divided among {most:,} tasks",
+            hint="read in fewer tasks: aerospike.partition.count",
+        )
+    return records_per_second // most
+
+
 def _dealt(shares: list[Share], owner_of: Sequence[int]) -> list[Share]:
     """The first task of each node, then the second of each, and so on."""
     rank: dict[int, int] = {}

@@ -66,12 +66,14 @@ class Planned:
         relation: the schema of the whole relation, where `reader` is told that of the scan only.
         session: the session's own `aerospike.*` settings.
         cores: tasks that run at the same time in the cluster, 0 where nobody told.
+        elastic: whether that may grow while a query runs.
     """
 
     pushed: Pushed
     relation: StructType | None = None
     session: Mapping[str, str] = field(default_factory=dict, repr=False)
     cores: int = 0
+    elastic: bool = False
 
     @classmethod
     def from_options(cls, options: Mapping[str, str]) -> Planned:
@@ -89,6 +91,7 @@ class Planned:
             None if relation is None else StructType.fromJson(json.loads(relation)),
             {name.removeprefix(_SESSION): text for name, text in given.items() if name.startswith(_SESSION)},
             int(given.get(PREFIX + "cores", "0")),
+            given.get(PREFIX + "elastic") == "true",
         )
 
 

@@ -61,7 +61,7 @@ class AerospikeReader(DataSourceReader):
         aggregates: what each task returns of its rows, None for the rows.
         report: takes what did not fit; without it, that goes to the executor's log.
         top: which rows of each task are enough, None for all.
-        hosts: beside which host each of `shares` is read best; empty where it does not matter.
+        hosts: beside which host each of `shares` is read best, "" where it does not matter; none if it never does.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class AerospikeReader(DataSourceReader):
         self._aggregates = aggregates
         self._report = report
         self._top = top
-        self._hosts = hosts
+        self._hosts = hosts or [""] * len(shares)
 
     def __repr__(self) -> str:
         return f"AerospikeReader({self._plan.schema.name}, {self._plan.access_text})"
@@ -93,8 +93,7 @@ class AerospikeReader(DataSourceReader):
 
     def partitions(self) -> list[InputPartition]:
         """Return the tasks."""
-        hosts = self._hosts or [""] * len(self._shares)
-        return [SharePartition(share, host) for share, host in zip(self._shares, hosts, strict=True)]
+        return [SharePartition(share, host) for share, host in zip(self._shares, self._hosts, strict=True)]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """Yield the batches of one task; runs in an executor."""

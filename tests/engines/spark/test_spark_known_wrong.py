@@ -47,7 +47,8 @@ CASES = {
     ),
     "self-join with different first rows": (
         [
-            "SELECT a.id + b.id FROM (SELECT * FROM v ORDER BY id LIMIT 2) a, (SELECT * FROM v ORDER BY id DESC LIMIT 2) b"
+            "SELECT a.id + b.id FROM (SELECT * FROM v ORDER BY id LIMIT 2) a, "
+            "(SELECT * FROM v ORDER BY id DESC LIMIT 2) b"
         ],
         [[N - 2, N - 1, N - 1, N]],
     ),
