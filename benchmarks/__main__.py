@@ -23,6 +23,8 @@ MEASUREMENTS = {
     "f": "first_progress",
     "g": "imports",
     "h": "batch_load",
+    "j": "spark_read",
+    "k": "spark_tasks",
 }
 
 

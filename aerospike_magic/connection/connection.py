@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import threading
+import time
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -111,6 +112,7 @@ class Connection:
         self._client: aerospike.Client | None = open_client(settings)
         self._lock = threading.Lock()
         self._schemas: dict[tuple[str, str], SetSchema] = {}
+        self._maps: dict[str, tuple[float, PartitionMap]] = {}
         self._sockets = SocketOpener(settings)
 
     def __repr__(self) -> str:
@@ -249,19 +251,28 @@ class Connection:
             key=lambda node: node.name,
         )
 
-    def partition_map(self, namespace: str, timeout_s: float | None = None) -> PartitionMap:
-        """Ask every node which partitions it is master of, now.
+    def partition_map(self, namespace: str, timeout_s: float | None = None, *, max_age_s: float = 0.0) -> PartitionMap:
+        """Ask every node which partitions it is master of.
 
         A node that does not answer (in `timeout_s` seconds, or the settings' timeout) owns nothing in the map.
+
+        Args:
+            namespace: which.
+            timeout_s: for each node.
+            max_age_s: seconds that an earlier answer serves again; 0 = ask now.
 
         Raises:
             SchemaError: there is no such namespace.
             ConnectError: no node answered.
         """
+        known = self._maps.get(namespace)
+        if known is not None and time.monotonic() - known[0] < max_age_s:
+            return known[1]
         nodes = self.nodes()
         result = build_partition_map(namespace, nodes, self._info_all("replicas", timeout_s))
         if len(result.missing) == len(result.owners):
             split_name(f"{namespace}.x", namespaces=self.namespaces())
+        self._maps[namespace] = time.monotonic(), result
         return result
 
     def open_socket(self, node: Node, timeout_s: float | None = None) -> Any:

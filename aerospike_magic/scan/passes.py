@@ -10,6 +10,7 @@ from aerospike_magic.filters.access import IndexScan, KeyLookup, Nothing
 from aerospike_magic.scan.decode import ResumePoints
 from aerospike_magic.scan.plan import ScanPlan, both
 from aerospike_magic.scan.progress import N_PARTITIONS
+from aerospike_magic.scan.share import WHOLE
 from aerospike_magic.scan.tracker import PartitionTracker
 from aerospike_magic.scan.worker import ScanPass
 from aerospike_magic.wire.query import IndexRange, encode_query_request
@@ -18,13 +19,17 @@ from aerospike_magic.wire.query import IndexRange, encode_query_request
 _RECORDS_PER_GROUP = 65_536
 _SMALLEST_GROUP = 16
 _GROUPS_PER_WORKER = 2
+# A scan of a share is one of many of its process: what the one before asked every node need not be asked again. A map
+# that is wrong by now costs a refusal, after which a new one is fetched.
+_SHARED_MAP_AGE_S = 5.0
 
 
 def make_passes(connection: Connection, plan: ScanPlan) -> tuple[ScanPass, ...]:
     """Return the passes of a plan, in order; none for a look-up."""
     if isinstance(plan.access, KeyLookup | Nothing):
         return ()
-    partition_map = connection.partition_map(plan.namespace)
+    max_age_s = 0.0 if plan.share == WHOLE else _SHARED_MAP_AGE_S
+    partition_map = connection.partition_map(plan.namespace, max_age_s=max_age_s)
     options = plan.options
     group_size = options.partitions_per_request or _group_size(
         plan.objects, options.worker_count, len(plan.share.partitions)

@@ -37,6 +37,7 @@ class Option:
         spellings: other names that differ by more than dots, dashes and case.
         low, high: the range of an integer.
         attribute: of `SparkOptions`, "" for those without effect.
+        only: of one without effect, the values that have none; another would mean other rows, and is refused.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Option:
     spellings: tuple[str, ...] = ()
     low: int = 0
     high: int = 2**63 - 1
+    only: tuple[str, ...] = ()
 
 
 def _option(name: str, type: str, default: str, does: str, use: Use, attribute: str = "", **more: Any) -> Option:
@@ -67,7 +69,7 @@ OPTIONS: tuple[Option, ...] = (
     _option("auth.mode", "text", "internal with a user", "`internal`, `external`, `pki` or `none`", "connection",
             "auth", spellings=("aerospike.authmode", "aerospike.auth")),
     _option("tls.enable", "boolean", "true if another TLS option is given", "whether to encrypt", "connection", "tls",
-            spellings=("aerospike.tls", "aerospike.enabletls")),
+            spellings=("aerospike.tls.enabled", "aerospike.tls", "aerospike.enabletls")),
     _option("tls.name", "text", "", "the name in the servers' certificates", "connection", "tls_name"),
     _option("tls.cafile", "text", "the system's CAs", "PEM file with the CA, at this path on every executor",
             "connection", "tls_cafile"),
@@ -91,8 +93,8 @@ OPTIONS: tuple[Option, ...] = (
             high=32_768),
     _option("batch.rows", "integer", "32768", "rows of a full Arrow batch on the way to the JVM", "read", "batch_rows",
             low=1, high=1_000_000),
-    _option("recordspersecond", "integer", "0", "throttle of each task on each node; 0 = none", "read",
-            "records_per_second", high=2**31 - 1),
+    _option("recordspersecond", "integer", "0", "records a second that each node is asked for, by all tasks of "
+            "a scan together; 0 = no limit", "read", "records_per_second", high=2**31 - 1),
     _option("sample.size", "integer", "", "read at most so many records, from one Spark partition", "read",
             "sample_size", low=1),
     _option("pushdown.expressions", "text", "", "a base64 Aerospike expression that every record has to pass, "
@@ -138,7 +140,8 @@ OPTIONS: tuple[Option, ...] = (
     _option("batchMax", "text", "", "key look-ups choose their own batches", "no effect",
             spellings=("aerospike.batchsize",)),
     _option("maxthreadcount", "text", "", "Spark's tasks are the threads", "no effect"),
-    _option("digestType", "text", "", "the digest is always binary", "no effect"),
+    _option("digestType", "text", "binary", "the digest is always binary; `string` is refused: write "
+            "`hex(__digest)`, or `unhex('…')` of the text", "no effect", only=("binary", "binarytype")),
     _option("sindex", "text", "", "the index that expects the fewest records is taken", "no effect"),
     _option("sindex.filter", "text", "", "a filter of the Java client, which cannot be read here: write the condition "
             "in SQL, or as `aerospike.pushdown.expressions`", "refused"),
@@ -242,7 +245,7 @@ def _parsed(given: Mapping[str, str]) -> dict[str, Any]:
     said: dict[str, str] = {}
     for name, text in given.items():
         option = find_option(name)
-        if option.use == "refused":
+        if option.use == "refused" or (option.only and text.strip().casefold() not in option.only):
             raise ConfigError(f"option {name} cannot be used here", hint=option.does)
         if not option.attribute:
             continue

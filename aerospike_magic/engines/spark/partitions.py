@@ -8,6 +8,7 @@ same one. The result depends on nothing but the arguments.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -72,6 +73,48 @@ def split(n_tasks: int, owners: Sequence[int] = ()) -> list[Share]:
             n_slices = (i + 1) * n_tasks // N_PARTITIONS - i * n_tasks // N_PARTITIONS
             shares += [Share((partition,), n_slices, k) for k in range(n_slices)]
     return _dealt(shares, owner_of)
+
+
+def beside(shares: Sequence[Share], owners: Sequence[int], hosts: Sequence[str]) -> list[str]:
+    """Return for each share the host that has most of its records, "" if none has.
+
+    Args:
+        shares: of the set.
+        owners: for each of the 4,096 partitions, the index of the node that owns it, -1 for none.
+        hosts: of the nodes.
+    """
+    found = []
+    for share in shares:
+        owned = Counter(hosts[owners[p]] for p in share.partitions if owners[p] >= 0)
+        found.append(owned.most_common(1)[0][0] if owned else "")
+    return found
+
+
+def throttle(records_per_second: int, shares: Sequence[Share], owners: Sequence[int], at_once: int | None) -> int:
+    """Divide what each node may be asked for a second among the tasks that can ask it at the same time.
+
+    Args:
+        records_per_second: of each node, by all tasks together; 0 for no limit.
+        shares: one a task.
+        owners: for each of the 4,096 partitions, the index of the node that owns it, -1 for none.
+        at_once: how many tasks can run at the same time in the cluster, None where that is not known.
+
+    Returns:
+        records a second and node, for each task; 0 for no limit.
+
+    Raises:
+        ConfigError: less than one record a second is left for a task.
+    """
+    if not records_per_second:
+        return 0
+    asking = Counter(node for share in shares for node in {owners[p] for p in share.partitions})
+    most = min(max(asking.values()), at_once or len(shares))
+    if records_per_second < most:
+        raise ConfigError(
+            f"{records_per_second:,} records a second are to be divided among {most:,} tasks",
+            hint="read in fewer tasks: aerospike.partition.count",
+        )
+    return records_per_second // most
 
 
 def _dealt(shares: list[Share], owner_of: Sequence[int]) -> list[Share]:

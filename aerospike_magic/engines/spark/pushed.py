@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from aerospike_magic.engines.spark.aggregates import Aggregate, PartialAggregates
+from aerospike_magic.engines.spark.top import SortKey, TopRows
 from aerospike_magic.errors import QueryError
 from aerospike_magic.filters.predicate import (
     Always,
@@ -65,12 +66,14 @@ class Planned:
         relation: the schema of the whole relation, where `reader` is told that of the scan only.
         session: the session's own `aerospike.*` settings.
         cores: tasks that run at the same time in the cluster, 0 where nobody told.
+        elastic: whether that may grow while a query runs.
     """
 
     pushed: Pushed
     relation: StructType | None = None
     session: Mapping[str, str] = field(default_factory=dict, repr=False)
     cores: int = 0
+    elastic: bool = False
 
     @classmethod
     def from_options(cls, options: Mapping[str, str]) -> Planned:
@@ -88,6 +91,7 @@ class Planned:
             None if relation is None else StructType.fromJson(json.loads(relation)),
             {name.removeprefix(_SESSION): text for name, text in given.items() if name.startswith(_SESSION)},
             int(given.get(PREFIX + "cores", "0")),
+            given.get(PREFIX + "elastic") == "true",
         )
 
 
@@ -99,11 +103,13 @@ class Pushed:
         predicate: rows to keep, None for all.
         limit: None for none.
         aggregates: what to return instead of rows, None for rows.
+        top: the rows of each task that may be among the first of all, None for all its rows.
     """
 
     predicate: Predicate | None = None
     limit: Limit | None = None
     aggregates: PartialAggregates | None = None
+    top: TopRows | None = None
 
     @classmethod
     def from_options(cls, options: Mapping[str, str]) -> Pushed:
@@ -117,10 +123,12 @@ class Pushed:
             filters = [*_list(given.get(_PUSHED + "filters")), *_list(given.get(_PUSHED + "runtime"))]
             limit = given.get(_PUSHED + "limit")
             aggregates = given.get(_PUSHED + "aggregates")
+            top = given.get(_PUSHED + "top")
             return cls(
                 _without_implied(conjunction(map(_predicate, filters))),
                 None if limit is None else Limit(**json.loads(limit)),
                 None if aggregates is None else _aggregates(json.loads(aggregates)),
+                None if top is None else _top(json.loads(top)),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise QueryError(
@@ -135,7 +143,8 @@ class Pushed:
             names: the other name of each column that has one.
         """
         predicate = None if self.predicate is None else _renamed(self.predicate, names)
-        return replace(self, predicate=predicate, aggregates=self.aggregates and self.aggregates.renamed(names))
+        aggregates = self.aggregates and self.aggregates.renamed(names)
+        return replace(self, predicate=predicate, aggregates=aggregates, top=self.top and self.top.renamed(names))
 
 
 def _renamed(node: Predicate, names: Mapping[str, str]) -> Predicate:
@@ -212,3 +221,7 @@ def _literal(value: list[str] | None) -> Value:
 def _aggregates(node: Mapping[str, Any]) -> PartialAggregates:
     functions = [Aggregate(one["function"], one.get("column")) for one in node["functions"]]
     return PartialAggregates(tuple(node["by"]), tuple(functions))
+
+
+def _top(node: Mapping[str, Any]) -> TopRows:
+    return TopRows(node["rows"], tuple(SortKey(**key) for key in node["by"]))

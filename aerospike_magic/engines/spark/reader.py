@@ -13,7 +13,7 @@ from __future__ import annotations
 import gc
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -29,6 +29,7 @@ from aerospike_magic.connection.settings import ConnectionSettings
 from aerospike_magic.engines.spark.aggregates import PartialAggregates
 from aerospike_magic.engines.spark.progress_sender import ProgressAddress, TaskTeller, tell_plan
 from aerospike_magic.engines.spark.report import Counts, as_counts
+from aerospike_magic.engines.spark.top import TopRows
 from aerospike_magic.engines.spark.types import narrow, to_give
 from aerospike_magic.errors import MismatchError
 from aerospike_magic.scan import Mismatch, ScanPlan, Share
@@ -38,12 +39,14 @@ _MANY_OBJECTS = 20_000
 
 
 class SharePartition(InputPartition):
-    """One task: a share of the set, and the task's number."""
+    """One task: a share of the set, the task's number, and beside which host it is best read ("" for anywhere)."""
 
-    def __init__(self, share: Share, number: int = 0) -> None:
+    def __init__(self, share: Share, number: int = 0, host: str = "") -> None:
         super().__init__(share)
         self.share = share
         self.number = number
+        # In this form the jar finds it among the pickled bytes (LocatedBatch.java) and tells Spark.
+        self.beside = f"aerospike-node-host={host};" if host else ""
 
     def __repr__(self) -> str:
         share = self.share
@@ -61,6 +64,8 @@ class AerospikeReader(DataSourceReader):
         shares: the tasks.
         aggregates: what each task returns of its rows, None for the rows.
         report: takes what did not fit; without it, that goes to the executor's log.
+        top: which rows of each task are enough, None for all.
+        hosts: beside which host each of `shares` is read best, "" where it does not matter; none if it never does.
         progress: where tasks tell how far they are, None for nowhere.
     """
 
@@ -70,8 +75,11 @@ class AerospikeReader(DataSourceReader):
         plan: ScanPlan,
         schema: StructType,
         shares: list[Share],
+        *,
         aggregates: PartialAggregates | None = None,
         report: Accumulator[Counts] | None = None,
+        top: TopRows | None = None,
+        hosts: Sequence[str] = (),
         progress: ProgressAddress | None = None,
     ) -> None:
         self._settings = settings
@@ -80,6 +88,8 @@ class AerospikeReader(DataSourceReader):
         self._shares = shares
         self._aggregates = aggregates
         self._report = report
+        self._top = top
+        self._hosts = hosts or [""] * len(shares)
         self._progress = progress
         self._scan_id = uuid.uuid4().hex
         if progress is not None:
@@ -90,11 +100,12 @@ class AerospikeReader(DataSourceReader):
 
     def __getstate__(self) -> dict[str, Any]:
         # A task gets its own share; it need not carry those of all others.
-        return self.__dict__ | {"_shares": []}
+        return self.__dict__ | {"_shares": [], "_hosts": ()}
 
     def partitions(self) -> list[InputPartition]:
         """Return the tasks."""
-        return [SharePartition(share, number) for number, share in enumerate(self._shares)]
+        placed = zip(self._shares, self._hosts, strict=True)
+        return [SharePartition(share, number, host) for number, (share, host) in enumerate(placed)]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """Yield the batches of one task; runs in an executor."""
@@ -114,7 +125,7 @@ class AerospikeReader(DataSourceReader):
                 if self._aggregates is not None:
                     yield self._aggregates.compute(scan.batches(), self._schema)
                 else:
-                    for batch in scan.batches():
+                    for batch in scan.batches() if self._top is None else self._top.keep(scan.batches()):
                         yield self._fitted(batch, misfits)
             finally:
                 mismatches += scan.progress.mismatches

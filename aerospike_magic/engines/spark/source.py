@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pyspark.accumulators import Accumulator
 
     from aerospike_magic.connection import Connection
+    from aerospike_magic.connection.cluster import PartitionMap
     from aerospike_magic.connection.settings import ConnectionSettings
     from aerospike_magic.engines.spark.reader import AerospikeReader
     from aerospike_magic.engines.spark.report import Counts
@@ -48,11 +49,13 @@ class AerospikeDataSource(DataSource):
 
     Attributes:
         cores: of the cluster, where `register` has told; None otherwise.
+        elastic: whether the cluster may get more cores while a query runs.
         defaults: `aerospike.*` settings of the session, where `register` has told.
         report: what did not fit its column, in a Classic session where `register` was called.
     """
 
     cores: ClassVar[int | None] = None
+    elastic: ClassVar[bool] = False
     defaults: ClassVar[Mapping[str, str]] = {}
     report: ClassVar[Accumulator[Counts] | None] = None
 
@@ -62,6 +65,8 @@ class AerospikeDataSource(DataSource):
         users = {name: text for name, text in options.items() if not name.lower().startswith(PREFIX)}
         # Where nothing is known of the cluster, it is taken to be this machine.
         self._cores = planned.cores or self.cores or os.cpu_count() or 1
+        may_grow = planned.elastic or self.elastic
+        self._at_once = None if may_grow else planned.cores or self.cores
         self._parsed = parse_options(users, planned.session or self.defaults)
         self._planned = planned
         self._set_schema: SetSchema | None = None
@@ -91,6 +96,7 @@ class AerospikeDataSource(DataSource):
         """Plan a scan of the columns of `schema`: those of the relation, or what the user asked for."""
         from aerospike_magic.connection import Connection
         from aerospike_magic.engines.spark.columns import column_names, find_schema
+        from aerospike_magic.engines.spark.partitions import beside, throttle
         from aerospike_magic.engines.spark.progress_sender import ProgressAddress
         from aerospike_magic.engines.spark.reader import AerospikeReader
 
@@ -103,12 +109,25 @@ class AerospikeDataSource(DataSource):
             relation = self._planned.relation or schema
             found = self._set_schema or find_schema(connection, self._parsed, relation)
             plan = _plan(connection, found, columns, self._parsed, pushed)
-            shares = _shares(connection, plan, self._parsed, pushed, self._cores)
+            shares, partition_map = _shares(connection, plan, self._parsed, pushed, self._cores)
+        owners = partition_map.owners.tolist()
+        hosts = beside(shares, owners, [node.host for node in partition_map.nodes])
+        rate = throttle(self._parsed.records_per_second, shares, owners, self._at_once)
         # Cores without a task of their own are used by more sockets a task.
         workers = min(max(1, 2 * self._cores // len(shares)), _MOST_WORKERS)
-        plan = replace(plan, options=replace(plan.options, workers=workers))
+        plan = replace(plan, options=replace(plan.options, workers=workers, records_per_second=rate))
         progress = None if self._parsed.progress is None else ProgressAddress.parse(self._parsed.progress)
-        return AerospikeReader(settings, plan, schema, shares, aggregates, self.report, progress)
+        return AerospikeReader(
+            settings,
+            plan,
+            schema,
+            shares,
+            aggregates=aggregates,
+            report=self.report,
+            top=pushed.top,
+            hosts=hosts,
+            progress=progress,
+        )
 
     def writer(self, schema: StructType, overwrite: bool) -> AerospikeWriter:
         """Check that rows of `schema` can be written, and how."""
@@ -140,6 +159,7 @@ def register(spark: Any, *, push_down: bool = True) -> type[AerospikeDataSource]
         from aerospike_magic.engines.spark.report import AddCounts
 
         found |= {"cores": context.defaultParallelism, "report": context.accumulator({}, AddCounts())}
+        found["elastic"] = context.getConf().get("spark.dynamicAllocation.enabled", "false") == "true"
     if push_down:
         add_jar(spark)
         # Spark lets no Python source take the jar's name; the jar asks for this one.
@@ -215,14 +235,18 @@ def _scan_options(options: SparkOptions) -> ScanOptions:
     return replace(found, timeout_s=options.socket_timeout_ms / 1_000) if options.socket_timeout_ms else found
 
 
-def _shares(connection: Connection, plan: ScanPlan, options: SparkOptions, pushed: Pushed, cores: int) -> list[Share]:
+def _shares(
+    connection: Connection, plan: ScanPlan, options: SparkOptions, pushed: Pushed, cores: int
+) -> tuple[list[Share], PartitionMap]:
+    """Return what each task reads, and from which nodes."""
     from aerospike_magic.engines.spark.partitions import split, task_count
     from aerospike_magic.filters.access import KeyLookup, Nothing
 
+    partition_map = connection.partition_map(plan.namespace)
     is_small = isinstance(plan.access, KeyLookup | Nothing) or (pushed.limit is not None and pushed.limit.whole)
     if options.sample_size is not None or is_small:
-        return split(1)
+        return split(1), partition_map
     n_tasks = task_count(
         count=options.partition_count, factor=options.partition_factor, cores=cores, objects=plan.objects
     )
-    return split(n_tasks, connection.partition_map(plan.namespace).owners.tolist())
+    return split(n_tasks, partition_map.owners.tolist()), partition_map

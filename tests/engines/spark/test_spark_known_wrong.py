@@ -45,6 +45,17 @@ CASES = {
         ["SELECT id FROM v WHERE grp = (SELECT max(grp) FROM v WHERE id = 4) AND id < 5"],
         [[1, 4]],
     ),
+    "self-join with different first rows": (
+        [
+            "SELECT a.id + b.id FROM (SELECT * FROM v ORDER BY id LIMIT 2) a, "
+            "(SELECT * FROM v ORDER BY id DESC LIMIT 2) b"
+        ],
+        [[N - 2, N - 1, N - 1, N]],
+    ),
+    "all rows after first rows": (
+        ["SELECT id FROM v ORDER BY id LIMIT 3", "SELECT id FROM v ORDER BY id DESC LIMIT 1", "SELECT id FROM v"],
+        [[0, 1, 2], [N - 1], list(range(N))],
+    ),
     "EXCEPT of two filters": (
         ["SELECT id FROM v WHERE id < 5 EXCEPT SELECT id FROM v WHERE id < 3"],
         [[3, 4]],

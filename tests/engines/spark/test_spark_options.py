@@ -28,6 +28,8 @@ ROOT = Path(__file__).parents[3]
         ({"aerospike.schema.flexible": "FALSE"}, "flexible", False),
         ({"aerospike.send-key": "true"}, "send_key", True),
         ({"aerospike.keyPath": "/etc/features.conf"}, "seeds", None),
+        ({"aerospike.digestType": "Binary"}, "seeds", None),
+        ({"aerospike.tls-enabled": "true"}, "tls", True),
         ({"aerospike.set": ""}, "set_name", None),
         ({"aerospike.set": "s", "aerospike.read-set": "s"}, "set_name", "s"),
     ],
@@ -53,6 +55,7 @@ def test_what_is_given_goes_before_the_sessions_settings():
         ({"aerospike.sendKey": "maybe"}, r"it is true or false"),
         ({"aerospike.set": "a", "aerospike.readset": "b"}, r"are the same option, with different values"),
         ({"aerospike.sindex.filter": "abc"}, r"cannot be used here · a filter of the Java client"),
+        ({"aerospike.digestType": "string"}, r"cannot be used here · the digest is always binary.*hex\(__digest\)"),
         ({"aerospike.tls.truststore-store-file": "x.jks"}, r"Java key store.*aerospike.tls.cafile"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aerospike_magic.engines.spark.partitions import MAX_TASKS, split, task_count
+from aerospike_magic.engines.spark.partitions import MAX_TASKS, split, task_count, throttle
 from aerospike_magic.errors import ConfigError
 
 COUNTS = [1, 2, 3, 7, 64, 4095, 4096, 4097, 8192, 10_000, 32_768]
@@ -92,3 +92,38 @@ def test_a_count_out_of_range_is_refused(wrong):
 def test_split_checks_its_range(n_tasks):
     with pytest.raises(ValueError, match="tasks"):
         split(n_tasks)
+
+
+@pytest.mark.parametrize(
+    ("n_tasks", "owners", "at_once", "each"),
+    [
+        (1, THREE_NODES, 2, 6_000),
+        (2, [0] * 4096, 2, 3_000),
+        (48, THREE_NODES, None, 352),  # 16 tasks a node, and one of two nodes
+        (48, THREE_NODES, 8, 750),
+        (48, THREE_NODES, 100, 352),
+        (5, THREE_NODES, 100, 2_000),  # the second node is read by three
+        (8_192, [0] * 4096, 4, 1_500),
+        (48, [-1] * 4096, 8, 750),
+    ],
+)
+def test_a_throttle_is_divided_among_those_who_ask_a_node_at_once(n_tasks, owners, at_once, each):
+    assert throttle(6_000, split(n_tasks, owners), owners, at_once) == each
+    assert throttle(0, split(n_tasks, owners), owners, at_once) == 0
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 5000), st.integers(0, 2**32), st.none() | st.integers(1, 200), st.integers(5000, 10**6))
+def test_no_node_is_asked_for_more(n_tasks, seed, at_once, rate):
+    chance = random.Random(seed)
+    owners = [chance.randrange(5) for _ in range(4096)]
+    shares = split(n_tasks, owners)
+    each = throttle(rate, shares, owners, at_once)
+    for node in range(5):
+        asking = sum(any(owners[p] == node for p in share.partitions) for share in shares)
+        assert 0 < each * min(asking, at_once or asking) <= rate
+
+
+def test_a_throttle_that_leaves_nothing_for_a_task_is_an_error():
+    with pytest.raises(ConfigError, match="among 17 tasks"):
+        throttle(15, split(48, THREE_NODES), THREE_NODES, None)

@@ -128,6 +128,55 @@ def test_same_joins(spark, views, statement):
     assert pushed == plain
 
 
+TOP = [
+    "SELECT a, __key FROM {v} ORDER BY a, __key LIMIT 13",
+    "SELECT a, __key FROM {v} ORDER BY a DESC, __key DESC LIMIT 400",
+    "SELECT a, d, __key FROM {v} ORDER BY a DESC NULLS FIRST, d NULLS LAST, __key LIMIT 300",
+    "SELECT d, __key FROM {v} ORDER BY d DESC, __key LIMIT 700",
+    "SELECT d, __key FROM {v} ORDER BY d NULLS LAST, __key LIMIT 700",
+    "SELECT d, __key FROM {v} WHERE d = 0 ORDER BY d, __key LIMIT 20",
+    "SELECT s, b, __key FROM {v} ORDER BY s DESC, b, __key LIMIT 250",
+    "SELECT s, __key FROM {v} WHERE a > 3 AND b ORDER BY s, __key LIMIT 9",
+    "SELECT m, __key FROM {v} ORDER BY m DESC NULLS LAST, __key LIMIT 50",
+    "SELECT __key FROM {v} WHERE s LIKE '%1é' ORDER BY __key LIMIT 5",
+    "SELECT a + 1, __key FROM {v} ORDER BY a + 1, __key LIMIT 5",
+    "SELECT upper(s) AS u, __key FROM {v} ORDER BY s, __key LIMIT 5",
+    "SELECT s, count(*) FROM {v} GROUP BY s ORDER BY s LIMIT 4",
+    "SELECT x, __key FROM {v} ORDER BY x, __key LIMIT 6",
+    "SELECT a, __key FROM {v} ORDER BY a, __key LIMIT 5 OFFSET 7",
+    "SELECT __key FROM (SELECT * FROM {v} ORDER BY __key DESC LIMIT 9) LIMIT 20",
+    "SELECT __key FROM (SELECT * FROM {v} ORDER BY __key DESC LIMIT 9) WHERE a > 3",
+    "SELECT * FROM (SELECT a, __key FROM {v} ORDER BY a DESC, __key LIMIT 9) ORDER BY __key LIMIT 3",
+    "SELECT x.__key, y.__key FROM (SELECT __key FROM {v} ORDER BY __key LIMIT 3) x JOIN "
+    "(SELECT __key FROM {v} ORDER BY __key LIMIT 30) y ON x.__key = y.__key - 1",
+    "SELECT x.__key FROM (SELECT __key, a FROM {v} ORDER BY a, __key LIMIT 5) x "
+    "JOIN (SELECT __key, a FROM {v} ORDER BY a DESC, __key LIMIT 5) y ON x.__key <> y.__key",
+    "SELECT (SELECT max(a) FROM {v}), __key FROM {v} ORDER BY __key LIMIT 2",
+    "(SELECT __key FROM {v} ORDER BY __key LIMIT 2) UNION ALL (SELECT __key FROM {v} ORDER BY __key DESC LIMIT 2)",
+]
+
+
+@pytest.mark.parametrize("statement", TOP)
+def test_same_first_rows(spark, views, statement):
+    pushed, plain = (list(map(repr, spark.sql(statement.format(v=v)).collect())) for v in ("pushed", "plain"))
+    assert pushed == plain if "JOIN" not in statement else sorted(pushed) == sorted(plain)
+
+
+def test_the_plan_says_which_first_rows_were_pushed(spark, views):
+    plan = plan_of(spark, "SELECT a, s FROM pushed WHERE b ORDER BY a DESC, s LIMIT 5")
+    assert "first 5 of each task by [a DESC NULLS LAST, s ASC NULLS FIRST]" in plan
+    assert "TakeOrderedAndProject" in plan
+    # Not where Spark sorts by something else, filters above, or asks for more than a task should hold.
+    for statement in (
+        "SELECT a FROM pushed ORDER BY a + 1 LIMIT 5",
+        "SELECT x FROM pushed ORDER BY x LIMIT 5",
+        "SELECT a FROM pushed WHERE s LIKE '%1' ORDER BY a LIMIT 5",
+        "SELECT a FROM pushed ORDER BY a LIMIT 100001",
+        "SELECT a FROM pushed ORDER BY a",
+    ):
+        assert "of each task" not in plan_of(spark, statement), statement
+
+
 def test_the_plan_says_what_was_pushed(spark, views):
     plan = plan_of(spark, "SELECT s, count(*) FROM pushed WHERE a = 3 GROUP BY s")
     assert "filters [a IS NOT NULL, a = 3]" in plan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 
@@ -268,6 +269,40 @@ def test_a_cancelled_job_stops_its_readers(spark, read, connection):
     thread.join(3)
     assert not thread.is_alive()
     assert "JOB_CANCELLED" in failed[0]
+
+
+def test_a_throttle_holds_for_all_tasks_together(spark, read, connection):
+    from pyspark import InheritableThread
+
+    slow = read("demo.flights", recordspersecond="2000", partition__count="4")
+    context = spark.sparkContext
+    asked = []
+
+    def run():
+        context.setJobGroup("throttled", "throttled", interruptOnCancel=True)
+        with contextlib.suppress(Exception):  # it is cancelled
+            slow.count()
+
+    def two_tasks_ask():
+        asked.append(rates_by_node(connection))
+        return any(len(rates) == 2 for rates in asked[-1])
+
+    thread = InheritableThread(target=run)
+    thread.start()
+    wait_until(two_tasks_ask)
+    context.cancelJobGroup("throttled")
+    thread.join(20)
+    wait_until(lambda: running_queries(connection) == 0)
+    rates = [sum(node) for answer in asked for node in answer if node]
+    assert rates
+    assert max(rates) <= 2000
+
+
+def rates_by_node(connection):
+    """Of each node, what its running queries may return a second."""
+    answers = connection.info("query-show").values()
+    jobs = [[job for job in answer.split(";") if "status=active" in job] for answer in answers]
+    return [[int(job.partition(":rps=")[2].partition(":")[0]) for job in of_node] for of_node in jobs]
 
 
 def running_queries(connection):

@@ -52,7 +52,8 @@ final class AerospikeScan implements SupportsRuntimeV2Filtering {
   /** The user key: the small side of a join arrives as its values, and the join becomes key look-ups. */
   @Override
   public NamedReference[] filterAttributes() {
-    boolean isPart = options.containsKey(Pushed.AGGREGATES) || options.containsKey(Pushed.LIMIT);
+    boolean isPart =
+        options.containsKey(Pushed.AGGREGATES) || options.containsKey(Pushed.LIMIT) || options.containsKey(Pushed.TOP);
     if (!takesFilters || isPart || !Arrays.asList(schema.fieldNames()).contains(Pushed.KEY)) {
       return new NamedReference[0];
     }
@@ -77,7 +78,7 @@ final class AerospikeScan implements SupportsRuntimeV2Filtering {
 
   @Override
   public Batch toBatch() {
-    return inner.toBatch();
+    return new LocatedBatch(inner.toBatch());
   }
 
   @Override

@@ -7,6 +7,9 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import org.apache.spark.sql.connector.expressions.Expression;
+import org.apache.spark.sql.connector.expressions.NullOrdering;
+import org.apache.spark.sql.connector.expressions.SortDirection;
+import org.apache.spark.sql.connector.expressions.SortOrder;
 import org.apache.spark.sql.connector.expressions.aggregate.AggregateFunc;
 import org.apache.spark.sql.connector.expressions.aggregate.Aggregation;
 import org.apache.spark.sql.connector.expressions.aggregate.Avg;
@@ -21,6 +24,7 @@ import org.apache.spark.sql.connector.read.ScanBuilder;
 import org.apache.spark.sql.connector.read.SupportsPushDownAggregates;
 import org.apache.spark.sql.connector.read.SupportsPushDownLimit;
 import org.apache.spark.sql.connector.read.SupportsPushDownRequiredColumns;
+import org.apache.spark.sql.connector.read.SupportsPushDownTopN;
 import org.apache.spark.sql.connector.read.SupportsPushDownV2Filters;
 import org.apache.spark.sql.internal.SQLConf;
 import org.apache.spark.sql.types.DataType;
@@ -38,9 +42,13 @@ final class AerospikeScanBuilder
         SupportsPushDownRequiredColumns,
         SupportsPushDownV2Filters,
         SupportsPushDownLimit,
+        SupportsPushDownTopN,
         SupportsPushDownAggregates {
   /** Rows that one task fetches alone; with more, every task stops there and Spark takes the first of all. */
   private static final int ONE_TASK_LIMIT = 100_000;
+
+  /** Rows that a task holds in memory to choose the first among. */
+  private static final int TOP_ROWS = 100_000;
 
   private final Map<String, String> options;
   private final List<String> pushed = new ArrayList<>();
@@ -50,6 +58,7 @@ final class AerospikeScanBuilder
   private Predicate[] predicates = new Predicate[0];
   private boolean aggregated;
   private boolean averages;
+  private boolean sorted;
   private int limit;
 
   AerospikeScanBuilder(StructType schema, Map<String, String> options) {
@@ -130,15 +139,42 @@ final class AerospikeScanBuilder
 
   @Override
   public boolean pushLimit(int wanted) {
+    if (sorted) {
+      return false;
+    }
     limit = wanted;
     options.put(Pushed.LIMIT, "{\"rows\":" + wanted + ",\"whole\":" + !isPartiallyPushed() + "}");
     pushed.add("limit " + wanted);
     return true;
   }
 
+  /** Of a limit and of the first rows alike: whether Spark has to choose among what the tasks return. */
   @Override
   public boolean isPartiallyPushed() {
-    return limit > ONE_TASK_LIMIT;
+    return sorted || limit > ONE_TASK_LIMIT;
+  }
+
+  @Override
+  public boolean pushTopN(SortOrder[] orders, int wanted) {
+    // A sample is taken before it is sorted, and groups are sorted when they are whole.
+    if (has("aerospike.sample.size") || aggregated || limit > 0 || wanted > TOP_ROWS) {
+      return false;
+    }
+    List<String> keys = new ArrayList<>();
+    for (SortOrder order : orders) {
+      String name = Pushed.column(order.expression(), schema);
+      if (name == null || !Pushed.sorts(schema.apply(name).dataType())) {
+        return false;
+      }
+      boolean ascending = order.direction() == SortDirection.ASCENDING;
+      boolean nullsFirst = order.nullOrdering() == NullOrdering.NULLS_FIRST;
+      String how = ",\"ascending\":" + ascending + ",\"nulls_first\":" + nullsFirst;
+      keys.add("{\"column\":" + Pushed.quote(name) + how + "}");
+    }
+    sorted = true;
+    options.put(Pushed.TOP, "{\"rows\":" + wanted + ",\"by\":" + Pushed.array(keys) + "}");
+    pushed.add("first " + wanted + " of each task by " + Arrays.toString(orders));
+    return true;
   }
 
   /** Asked twice: with the query's own functions, then with each average as a sum and a count. */

@@ -36,6 +36,9 @@ public final class AerospikeSource implements TableProvider, DataSourceRegister 
   /** How many tasks run at the same time in the cluster. */
   private static final String CORES = "aerospike_magic.cores";
 
+  /** Whether that may grow while a query runs. */
+  private static final String ELASTIC = "aerospike_magic.elastic";
+
   @Override
   public String shortName() {
     return NAME;
@@ -65,7 +68,9 @@ public final class AerospikeSource implements TableProvider, DataSourceRegister 
                 all.putIfAbsent(SESSION + name, value);
               }
             });
-    all.putIfAbsent(CORES, String.valueOf(SparkContext.getOrCreate().defaultParallelism()));
+    SparkContext context = SparkContext.getOrCreate();
+    all.putIfAbsent(CORES, String.valueOf(context.defaultParallelism()));
+    all.putIfAbsent(ELASTIC, String.valueOf(context.conf().getBoolean("spark.dynamicAllocation.enabled", false)));
     return all;
   }
 

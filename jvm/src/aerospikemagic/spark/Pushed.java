@@ -32,6 +32,7 @@ final class Pushed {
   static final String FILTERS = PREFIX + "filters";
   static final String LIMIT = PREFIX + "limit";
   static final String AGGREGATES = PREFIX + "aggregates";
+  static final String TOP = PREFIX + "top";
   static final String RUNTIME = PREFIX + "runtime";
 
   /** The schema of the whole relation, as Spark's JSON: filters and aggregates read columns that are not returned. */
@@ -206,6 +207,11 @@ final class Pushed {
   /** Whether Python's least and greatest of this type are Spark's. */
   static boolean orders(DataType type) {
     return type.equals(DataTypes.LongType) || type.equals(DataTypes.StringType);
+  }
+
+  /** Whether Python sorts this type as Spark does. */
+  static boolean sorts(DataType type) {
+    return groups(type) || type.equals(DataTypes.DoubleType);
   }
 
   /** The column that costs least to read, when any will do. */
