@@ -35,11 +35,12 @@ _MANY_OBJECTS = 20_000
 
 
 class SharePartition(InputPartition):
-    """One task: a share of the set."""
+    """One task: a share of the set; of a stream, of the records that also pass the filter `window`."""
 
-    def __init__(self, share: Share) -> None:
+    def __init__(self, share: Share, window: bytes | None = None) -> None:
         super().__init__(share)
         self.share = share
+        self.window = window
 
     def __repr__(self) -> str:
         share = self.share
@@ -94,6 +95,8 @@ class AerospikeReader(DataSourceReader):
         connection = worker_connection(self._settings)
         _spare_collector()
         plan = self._plan.for_share(partition.share)
+        if partition.window is not None:
+            plan = plan.also(partition.window)
         misfits: dict[str, int] = {}
         with Scan(connection, plan) as scan:
             if self._aggregates is not None:
