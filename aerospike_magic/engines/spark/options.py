@@ -123,8 +123,8 @@ OPTIONS: tuple[Option, ...] = (
             "ttl_column"),
     _option("keyType", "text", "as sampled", "type of the key's column: `int`, `string`, `binary`", "columns",
             "key_type"),
-    _option("stream.start", "text", "earliest", "where a new stream starts: `earliest`, `latest`, a time in ISO 8601 (UTC "
-            "if it names no zone), or milliseconds since 1970; one with a checkpoint goes on from there", "stream",
+    _option("stream.start", "text", "earliest", "where a new stream starts: `earliest`, `latest`, a time in ISO 8601 "
+            "(UTC if it names no zone), or milliseconds since 1970; one with a checkpoint goes on from there", "stream",
             "stream_start"),
     _option("stream.lag", "milliseconds", "5000", "how far a stream stays behind the nodes' clocks, for writes still "
             "under way", "stream", "stream_lag_ms", high=86_400_000),

@@ -119,6 +119,8 @@ def pieces_between(start: Offset, end: Offset) -> list[Piece]:
 
 def _of_window(start_ms: int, low: Part, high: Part) -> Iterator[Piece]:
     """What lies between two points in one window."""
+    if (high.partition, high.slice) <= (low.partition, low.slice):
+        return
     end_ms, first = low.end_ms, low.partition
     if low.slice:
         last = high.slice if (high.partition, high.slices) == (first, low.slices) else low.slices

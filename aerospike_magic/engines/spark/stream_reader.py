@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +32,7 @@ from aerospike_magic.connection.settings import ConnectionSettings
 from aerospike_magic.engines.spark.partitions import split
 from aerospike_magic.engines.spark.reader import AerospikeReader, SharePartition
 from aerospike_magic.engines.spark.stream_offsets import Offset, Part, Piece, pieces_between
-from aerospike_magic.errors import ConfigError, ConnectError, ServerError
+from aerospike_magic.errors import ConfigError, ConnectError
 from aerospike_magic.scan import ScanPlan, Share
 from aerospike_magic.schema.types import DIGEST_NAME
 from aerospike_magic.wire.digest import N_PARTITIONS
@@ -112,9 +113,7 @@ class AerospikeStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow)
         self._read_until = Offset(self._start_ms())
         return self._read_until.to_json()
 
-    def latestOffset(
-        self, start: Mapping[str, Any] | None = None, limit: ReadLimit | None = None
-    ) -> dict[str, int]:
+    def latestOffset(self, start: Mapping[str, Any] | None = None, limit: ReadLimit | None = None) -> dict[str, int]:
         """Return where the next batch ends: `start` itself if nothing is new.
 
         Args:
@@ -146,7 +145,7 @@ class AerospikeStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow)
         # Their clocks tell seconds: what is written in this one has to be in.
         clocks = self._clocks_ms()
         if max(clocks) - min(clocks) > _MOST_SKEW_MS:
-            raise ServerError(
+            raise ConfigError(
                 f"the clocks of the nodes differ by {(max(clocks) - min(clocks)) // 1_000:,} s",
                 hint="set them right: a stream cannot tell what was written by now",
             )
@@ -204,7 +203,7 @@ class AerospikeStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow)
         for node, answer in answers.items():
             told = dict(pair.partition("=")[::2] for pair in answer.split(";")).get("current_time", "")
             if not told.isdigit():
-                raise ServerError(f"the node does not say what time it has: {answer[:60]!r}", node=node)
+                raise ConnectError(f"a node does not say what time it has: {answer[:60]!r}", node=node)
             clocks.append(EPOCH_MS + int(told) * 1_000)
         return clocks
 
@@ -234,7 +233,7 @@ class AerospikeStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow)
         order = sorted(piece.partitions, key=lambda partition: owners[partition])
         n_tasks = min(self._n_tasks, len(order))
         cuts = [i * len(order) // n_tasks for i in range(n_tasks + 1)]
-        return [Share(tuple(order[low:high])) for low, high in zip(cuts, cuts[1:], strict=False)]
+        return [Share(tuple(order[low:high])) for low, high in pairwise(cuts)]
 
     # -- limits --
 
@@ -322,4 +321,3 @@ def parse_time_ms(text: str) -> int:
             hint="it is earliest, latest, a time such as 2026-11-24T06:00:00Z, or milliseconds since 1970",
         ) from None
     return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1_000)
-
