@@ -53,7 +53,7 @@ def put(client, table, ids, v):
 
 
 def take(frame, checkpoint, dies_in=None):
-    """Run the stream over what there is; returns its batches, number -> rows, that of `dies_in` read and not committed."""
+    """Run the stream over what there is; returns its batches, number -> rows; `dies_in` is not committed."""
     batches = {}
 
     def keep(rows, number):
@@ -98,7 +98,7 @@ def test_a_query_that_dies_between_reading_and_commit_goes_on_exactly(client, ta
     assert again[dying] == [row for row in lost if row[0] % 3]  # the others are in a later batch, as they are now
     states = rows_of(tried) + rows_of(again)
     assert len(set(states)) == len(states)
-    assert {i: v for i, v in sorted(states)} == {i: int(i % 3 == 0) for i in range(N)}
+    assert dict(sorted(states)) == {i: int(i % 3 == 0) for i in range(N)}
     assert sorted(i for i, v in states if v == 1) == list(range(0, N, 3))
 
 
