@@ -58,8 +58,8 @@ def talk(spark, address, table, push_down):
         sink = changed.writeStream.format("aerospike").options(**into).option("checkpointLocation", place)
         query = sink.trigger(availableNow=True).start(table + "s")
         wait_for(query)
-        found.setdefault("streamed", []).append(sum(progress["numInputRows"] or 0 for progress in query.recentProgress))
-    found["sink"] = sorted(tuple(row) for row in read.schema("id bigint, name string").load(table + "s").collect())
+        sink = read.schema("id bigint, name string, __generation bigint").load(table + "s")
+        found.setdefault("streamed", []).append(sorted(tuple(row) for row in sink.collect()))
     found["errors"] = [
         error_of(lambda: read.option("aerospike.seedhots", "x").load(table)),
         error_of(lambda: read.load("test.nosuchset").collect()),

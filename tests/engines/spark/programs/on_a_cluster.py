@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from pyspark.sql.types import LongType, StructField, StructType
 from session import remove_work, run, start
 
 
@@ -25,7 +26,7 @@ def main(address, table, jar, sign):
             for option, value in options.items():
                 frame = frame.option("aerospike." + option.replace("__", "."), value)
             loaded = frame.load(table)
-            with_process = loaded.schema.add("process", "long")
+            with_process = StructType([*loaded.schema, StructField("process", LongType())])
             return [row.asDict(True) for row in loaded.mapInArrow(beside_process, with_process).collect()]
 
         whole = rows(read.option("aerospike.metadata", "false"), partition__count="6")
