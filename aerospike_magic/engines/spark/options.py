@@ -21,7 +21,9 @@ from aerospike_magic.errors import ConfigError
 from aerospike_magic.schema.types import near_matches
 
 PREFIX = "aerospike."
-Use = Literal["connection", "read", "columns", "write", "no effect", "refused"]
+# Where a stream keeps its checkpoint: Spark reads it, and hands it on.
+_SPARKS_OWN = frozenset(("checkpointlocation",))
+Use = Literal["connection", "read", "columns", "stream", "write", "no effect", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,13 @@ OPTIONS: tuple[Option, ...] = (
             "ttl_column"),
     _option("keyType", "text", "as sampled", "type of the key's column: `int`, `string`, `binary`", "columns",
             "key_type"),
+    _option("stream.start", "text", "earliest", "where a new stream starts: `earliest`, `latest`, a time in ISO 8601 "
+            "(UTC if it names no zone), or milliseconds since 1970; one with a checkpoint goes on from there", "stream",
+            "stream_start"),
+    _option("stream.lag", "milliseconds", "5000", "how far a stream stays behind the nodes' clocks, for writes still "
+            "under way", "stream", "stream_lag_ms", high=86_400_000),
+    _option("stream.maxRecords", "integer", "", "at most so many rows in a batch of a stream (Spark 4.2 and newer)",
+            "stream", "stream_max_records", low=1),
     _option("writeset", "text", "the set", "the set to write to", "write", "write_set"),
     _option("updateByKey", "text", "", "the column whose value is the record's key (it is a bin as well, "
             "unless it is `aerospike.keyColumn`)", "write", "update_by_key"),
@@ -192,6 +201,9 @@ class SparkOptions:
     generation_column: str = "__generation"
     ttl_column: str = "__ttl"
     key_type: str | None = None
+    stream_start: str = "earliest"
+    stream_lag_ms: int = 5_000
+    stream_max_records: int | None = None
     write_set: str | None = None
     update_by_key: str | None = None
     update_by_digest: str | None = None
@@ -244,6 +256,8 @@ def _parsed(given: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     said: dict[str, str] = {}
     for name, text in given.items():
+        if name.casefold() in _SPARKS_OWN:
+            continue
         option = find_option(name)
         if option.use == "refused" or (option.only and text.strip().casefold() not in option.only):
             raise ConfigError(f"option {name} cannot be used here", hint=option.does)

@@ -39,14 +39,22 @@ _MANY_OBJECTS = 20_000
 
 
 class SharePartition(InputPartition):
-    """One task: a share of the set, the task's number, and beside which host it is best read ("" for anywhere)."""
+    """One task: a share of the set; of a stream, of the records that also pass the filter `window`.
 
-    def __init__(self, share: Share, number: int = 0, host: str = "") -> None:
+    Args:
+        share: which part of the set.
+        number: the task's, 0-based.
+        host: beside which it is best read, "" for anywhere.
+        window: None, or a filter expression of a stream's batch.
+    """
+
+    def __init__(self, share: Share, number: int = 0, host: str = "", window: bytes | None = None) -> None:
         super().__init__(share)
         self.share = share
         self.number = number
         # In this form the jar finds it among the pickled bytes (LocatedBatch.java) and tells Spark.
         self.beside = f"aerospike-node-host={host};" if host else ""
+        self.window = window
 
     def __repr__(self) -> str:
         share = self.share
@@ -118,6 +126,8 @@ class AerospikeReader(DataSourceReader):
         plan = self._plan.for_share(partition.share)
         if teller is not None:
             plan = replace(plan, options=replace(plan.options, on_progress=teller.tell))
+        if partition.window is not None:
+            plan = plan.also(partition.window)
         misfits: dict[str, int] = {}
         mismatches: list[Mismatch] = []
         with Scan(connection, plan) as scan:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from aerospike_magic.connection.settings import ConnectionSettings
     from aerospike_magic.engines.spark.reader import AerospikeReader
     from aerospike_magic.engines.spark.report import Counts
+    from aerospike_magic.engines.spark.stream_reader import AerospikeStreamReader
+    from aerospike_magic.engines.spark.stream_writer import AerospikeStreamWriter
     from aerospike_magic.engines.spark.write import AerospikeWriter
     from aerospike_magic.scan import Mismatch, ScanOptions, ScanPlan, Share
     from aerospike_magic.schema.types import SetSchema
@@ -128,6 +130,35 @@ class AerospikeDataSource(DataSource):
             hosts=hosts,
             progress=progress,
         )
+
+    def streamReader(self, schema: StructType) -> AerospikeStreamReader:
+        """Plan the scan of which a stream reads windows of time, of the columns of `schema`."""
+        from aerospike_magic.connection import Connection
+        from aerospike_magic.engines.spark.columns import column_names, find_schema
+        from aerospike_magic.engines.spark.partitions import task_count
+        from aerospike_magic.engines.spark.reader import AerospikeReader
+        from aerospike_magic.engines.spark.stream_reader import AerospikeStreamReader, StreamOptions
+
+        parsed = self._parsed
+        stream = StreamOptions(parsed.stream_start, parsed.stream_lag_ms, parsed.stream_max_records)
+        if parsed.sample_size is not None or self._planned.pushed != Pushed():
+            raise ConfigError("a stream reads every record that changed", hint="leave out aerospike.sample.size")
+        settings = find_settings(parsed)
+        names = column_names(parsed)
+        with Connection(settings) as connection:
+            found = self._set_schema or find_schema(connection, parsed, self._planned.relation or schema)
+            plan = _plan(connection, found, [names.get(f.name, f.name) for f in schema.fields], parsed, Pushed())
+        n_tasks = task_count(
+            count=parsed.partition_count, factor=parsed.partition_factor, cores=self._cores, objects=plan.objects
+        )
+        reader = AerospikeReader(settings, plan, schema, [], report=self.report)
+        return AerospikeStreamReader(settings, reader, plan, stream, n_tasks)
+
+    def streamWriter(self, schema: StructType, overwrite: bool) -> AerospikeStreamWriter:
+        """Check that rows of `schema` can be written; `overwrite` is the output mode `complete`."""
+        from aerospike_magic.engines.spark.stream_writer import AerospikeStreamWriter
+
+        return AerospikeStreamWriter(self.writer(schema, overwrite), schema)
 
     def writer(self, schema: StructType, overwrite: bool) -> AerospikeWriter:
         """Check that rows of `schema` can be written, and how."""

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -40,3 +46,29 @@ def read(spark, server):
         return made.load(name)
 
     return reader
+
+
+@pytest.fixture(scope="session")
+def run_program():
+    """Run a program of `programs/`, which has a Spark session of its own: `run_program("by_connect", table="test.x")`.
+
+    Returns what it has found, and under "log" all else that it has printed.
+    """
+    pytest.importorskip("pyspark", reason="pyspark is not installed: pip install 'aerospike-magic[spark]'")
+    if shutil.which("java") is None and not os.environ.get("JAVA_HOME"):
+        pytest.skip("Spark needs Java 17 or newer, and there is none")
+
+    def runner(name, **arguments):
+        program = Path(__file__).parent / "programs" / f"{name}.py"
+        ran = subprocess.run(
+            [sys.executable, "-W", "ignore", str(program), json.dumps(arguments)],
+            capture_output=True,
+            text=True,
+            timeout=170,
+            env=os.environ | {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable},
+        )
+        log, mark, found = ran.stdout.rpartition("FOUND ")
+        assert mark, f"{ran.stdout[-2000:]}\n{ran.stderr[-6000:]}"
+        return json.loads(found) | {"log": log + ran.stderr}
+
+    return runner

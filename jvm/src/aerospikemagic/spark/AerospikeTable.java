@@ -61,6 +61,7 @@ final class AerospikeTable implements SupportsRead, SupportsWrite {
   public WriteBuilder newWriteBuilder(LogicalWriteInfo info) {
     Map<String, String> all = new HashMap<>(properties);
     all.putAll(info.options().asCaseSensitiveMap());
-    return ((SupportsWrite) AerospikeSource.pythonTable(info.schema(), all)).newWriteBuilder(info);
+    SupportsWrite table = (SupportsWrite) AerospikeSource.pythonTable(info.schema(), all);
+    return new AerospikeWriteBuilder(table.newWriteBuilder(info));
   }
 }
