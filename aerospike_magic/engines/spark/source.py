@@ -135,7 +135,7 @@ class AerospikeDataSource(DataSource):
         """Plan the scan of which a stream reads windows of time, of the columns of `schema`."""
         from aerospike_magic.connection import Connection
         from aerospike_magic.engines.spark.columns import column_names, find_schema
-        from aerospike_magic.engines.spark.partitions import task_count
+        from aerospike_magic.engines.spark.partitions import split, task_count, throttle
         from aerospike_magic.engines.spark.reader import AerospikeReader
         from aerospike_magic.engines.spark.stream_reader import AerospikeStreamReader, StreamOptions
 
@@ -148,9 +148,12 @@ class AerospikeDataSource(DataSource):
         with Connection(settings) as connection:
             found = self._set_schema or find_schema(connection, parsed, self._planned.relation or schema)
             plan = _plan(connection, found, [names.get(f.name, f.name) for f in schema.fields], parsed, Pushed())
+            owners = connection.partition_map(plan.namespace).owners.tolist()
         n_tasks = task_count(
             count=parsed.partition_count, factor=parsed.partition_factor, cores=self._cores, objects=plan.objects
         )
+        rate = throttle(parsed.records_per_second, split(n_tasks, owners), owners, self._at_once)
+        plan = replace(plan, options=replace(plan.options, records_per_second=rate))
         reader = AerospikeReader(settings, plan, schema, [], report=self.report)
         return AerospikeStreamReader(settings, reader, plan, stream, n_tasks)
 
