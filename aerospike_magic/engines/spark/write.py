@@ -78,7 +78,7 @@ def write_options(schema: StructType, options: SparkOptions, overwrite: bool) ->
         key=key,
         digest=options.update_by_digest,
         send_key=options.send_key,
-        replace=overwrite,
+        mode="replace" if overwrite else "update",
         ttl_s=options.ttl,
         ttl_column=options.ttl_column if options.ttl_column in schema.names else None,
         left_out=metadata | ({options.update_by_digest} if options.update_by_digest else frozenset()),
