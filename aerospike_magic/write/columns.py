@@ -76,15 +76,15 @@ def check_columns(schema: pa.Schema, options: WriteOptions) -> None:
             f"there is no column {options.generation_column!r} with the generations to expect",
             hint=f"columns: {', '.join(schema.names)}",
         )
-    bins = [field for field in schema if field.name not in options.left_out]
+    bins = [column for column in schema if column.name not in options.left_out]
     if not bins:
         raise SchemaError("no column is left to become a bin", hint="a record needs at least one bin")
-    for field in bins:
-        if not 1 <= len(field.name.encode()) <= _MAX_BIN_NAME:
-            raise SchemaError(f"{field.name!r} cannot be the name of a bin", hint="bin names have 1 to 15 bytes")
-        unfit = _unfit(field.type)
+    for column in bins:
+        if not 1 <= len(column.name.encode()) <= _MAX_BIN_NAME:
+            raise SchemaError(f"{column.name!r} cannot be the name of a bin", hint="bin names have 1 to 15 bytes")
+        unfit = _unfit(column.type)
         if unfit is not None:
-            raise SchemaError(f"column {field.name} has {unfit}, which no bin can hold", hint="cast it first")
+            raise SchemaError(f"column {column.name} has {unfit}, which no bin can hold", hint="cast it first")
 
 
 def _check_key(schema: pa.Schema, options: WriteOptions) -> None:
@@ -172,7 +172,7 @@ def _unfit(dtype: pa.DataType) -> str | None:
             return f"keys of {key}"
         return _unfit(dtype.item_type)
     if pa.types.is_struct(dtype):
-        return next((unfit for field in dtype if (unfit := _unfit(field.type)) is not None), None)
+        return next((unfit for part in dtype if (unfit := _unfit(part.type)) is not None), None)
     fits = dtype in _DIRECT or dtype in _SMALL_INTEGERS or dtype in _FLOATS or _is_text(dtype) or _is_bytes(dtype)
     return None if fits else str(dtype)
 

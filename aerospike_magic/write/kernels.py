@@ -132,7 +132,7 @@ def measure_rows(tables, n_rows, sizes):
                     continue
             elif kind == K_BOOL:
                 width = 1
-            elif kind == K_BYTES32 or kind == K_BYTES64:
+            elif kind in (K_BYTES32, K_BYTES64):
                 width = _bytes_start(kind, values, shift + i + 1) - _bytes_start(kind, values, shift + i)
             else:
                 width = 8
@@ -238,7 +238,7 @@ def _encode_ops(tables, i, at):
         width = 0
         if is_null:
             pass
-        elif kind == K_INT64 or kind == K_DOUBLE:
+        elif kind in (K_INT64, K_DOUBLE):
             width = 8
             store_le64(value_at, load_be64(values + np.uintp(8 * index)))
         elif kind == K_BOOL:

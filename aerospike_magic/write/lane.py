@@ -28,7 +28,7 @@ from aerospike_magic.wire.result import ResultCode, result_text
 from aerospike_magic.write import kernels
 from aerospike_magic.write.cluster import Owners, Throttle
 from aerospike_magic.write.doubt import settle_doubts
-from aerospike_magic.write.prepared import NO_ANSWER, NO_OWNER, PENDING, Ints, PreparedBatch
+from aerospike_magic.write.prepared import NO_ANSWER, NO_OWNER, PENDING, UNREACHABLE, Ints, PreparedBatch
 
 # Refusals that pass: another node, or the same one a little later, will take the row.
 _PASSING = (
@@ -170,24 +170,28 @@ class Lane(threading.Thread):
             failing = self._send_all(prepared, todo)
             codes = prepared.codes[todo]
             prepared.doubted[todo[np.isin(codes, _IN_DOUBT)]] = True
-            self.written += int(np.count_nonzero(codes == ResultCode.OK))
             again = todo[np.isin(codes, _PASSING)]
-            now = time.monotonic()
             if len(again) < len(todo):
-                since, wait_s = now, _FIRST_WAIT_S
-            hopeless = bool(failing) and failing <= self._hopeless
-            if not len(again) or self._stopping.is_set():
+                since, wait_s = time.monotonic(), _FIRST_WAIT_S
+            if not len(again):
                 break
-            if hopeless or now - since > self._settings.give_up_s:
+            if self._stopping.is_set() or self._stopping.wait(0 if self._gives_up(failing, since) else wait_s):
+                # Not finally refused: nothing will be said of those that were never sent.
+                prepared.codes[again[~prepared.doubted[again]]] = PENDING
+                return
+            if self._gives_up(failing, since):
                 self._hopeless |= failing
-                break
-            if self._stopping.wait(wait_s):
+                prepared.codes[again[prepared.codes[again] == PENDING]] = UNREACHABLE
                 break
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
             self._refresh_owners()
             self.retries += len(again)
             todo = again
         self._look_up(prepared, rows)
+
+    def _gives_up(self, failing: set[str], since: float) -> bool:
+        """Whether to try no more: too long without success, or none but nodes that have been given up already."""
+        return (bool(failing) and failing <= self._hopeless) or time.monotonic() - since > self._settings.give_up_s
 
     def _send_all(self, prepared: PreparedBatch, rows: Ints) -> set[str]:
         """Send rows to their nodes once; returns the nodes that failed, "" for partitions without one."""
@@ -243,12 +247,14 @@ class Lane(threading.Thread):
         codes = np.full(len(rows), NO_ANSWER, np.int64)
         last = np.zeros(1, np.int64)
         try:
-            connected.sendall(memoryview(self._request)[:n_bytes])
+            connected.sendall(self._request[:n_bytes].data)
             self.n_bytes += n_bytes
             state = kernels.MORE
             while state == kernels.MORE:
                 body = self._receive_frame(connected, node)
-                state = kernels.read_answers(body.ctypes.data, len(body), codes.ctypes.data, len(rows), last.ctypes.data)
+                state = kernels.read_answers(
+                    body.ctypes.data, len(body), codes.ctypes.data, len(rows), last.ctypes.data
+                )
             if state == kernels.MALFORMED:
                 self._drop_socket(node.name)
                 raise WireError("the answer to a batch of writes is not the protocol", node=str(node))
@@ -258,6 +264,7 @@ class Lane(threading.Thread):
             if code not in (ResultCode.OK, ResultCode.TIMEOUT):
                 codes[codes == NO_ANSWER] = PENDING
             prepared.codes[rows] = codes
+            self.written += int(np.count_nonzero(codes == ResultCode.OK))
         return code
 
     def _receive_frame(self, connected: socket.socket, node: Node) -> npt.NDArray[np.uint8]:
@@ -285,6 +292,7 @@ class Lane(threading.Thread):
             refused &= prepared.doubted[rows]
         asked = rows[refused]
         if len(asked):
+            # Whatever the look-up says, these were sent, by this run or the one before.
             prepared.doubted[asked] = True
             self.written += settle_doubts(self._connection, prepared, asked)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +19,18 @@ from aerospike_magic.write.digests import digest_keys
 from aerospike_magic.write.options import WriteOptions
 
 # Besides the server's result codes, a row can have one of these.
-PENDING, NO_KEY, NO_VALUE, BAD_DIGEST, BAD_VALUE, NO_ANSWER, NO_OWNER, BAD_TTL, BAD_GENERATION = range(-1, -10, -1)
+(
+    PENDING,  # not sent yet, or not finally refused
+    NO_KEY,
+    NO_VALUE,
+    BAD_DIGEST,
+    BAD_VALUE,
+    BAD_TTL,
+    BAD_GENERATION,
+    NO_ANSWER,  # sent, and no answer came
+    NO_OWNER,
+    UNREACHABLE,
+) = range(-1, -11, -1)
 DIGEST_SIZE = 20
 _REQUEST_HEAD = 8 + kernels.MESSAGE_HEADER + 5 + 5
 _NEVER_EXPIRES = 0xFFFFFFFF
@@ -58,6 +68,7 @@ class PreparedBatch:
         digests: uint8, shape (rows, 20).
         partitions: int64 a row.
         sizes: int64 a row, bytes in a request.
+        n_bytes: of all rows.
         codes: int64 a row: PENDING, a result code, or why it cannot be sent.
         doubted: bool a row: whether it was sent once without an answer that tells what became of it.
     """
@@ -88,6 +99,7 @@ class PreparedBatch:
             self._key[:] = (by.kind, by.values, by.data, by.shift, by.particle)
             kernels.measure_keys(by.kind, by.values, by.shift, n, self.sizes.ctypes.data)
         self._find_unwritable()
+        self.n_bytes = int(self.sizes.sum())
 
     @property
     def _sends_key(self) -> bool:
@@ -213,9 +225,7 @@ class PreparedBatch:
         )
         out[: len(head)] = np.frombuffer(head, np.uint8)
         start = out.ctypes.data + len(head)
-        end = kernels.encode_rows(
-            self._tables.ctypes.data, self._key.ctypes.data, rows.ctypes.data, len(rows), start
-        )
+        end = kernels.encode_rows(self._tables.ctypes.data, self._key.ctypes.data, rows.ctypes.data, len(rows), start)
         assert end - out.ctypes.data == size, (end - out.ctypes.data, size)
         return size
 
@@ -239,14 +249,5 @@ def _digests(column: WireColumn, set_name: str, n: int) -> npt.NDArray[np.uint8]
     digests = np.zeros((n, DIGEST_SIZE), np.uint8)
     prefix = np.frombuffer(set_name.encode() + bytes((column.particle,)), np.uint8)
     address = prefix.ctypes.data
-    digest_keys(
-        address, len(prefix), column.kind, column.values, column.data, column.shift, n, digests.ctypes.data
-    )
+    digest_keys(address, len(prefix), column.kind, column.values, column.data, column.shift, n, digests.ctypes.data)
     return digests
-
-
-def example_values(batch: pa.RecordBatch, row: int, names: list[str]) -> dict[str, Any]:
-    """One row's values by column, as they would be read back."""
-    return {name: batch.column(name)[row].as_py(maps_as_pydicts="strict") for name in names}
-
-

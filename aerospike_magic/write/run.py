@@ -12,8 +12,9 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -34,6 +35,7 @@ _BYTES_UNDER_WAY = 256 << 20
 _POLL_S = 0.05
 _PROGRESS_EVERY_S = 0.1
 _GRACE_S = 0.5
+_GATHERING_S = 0.2
 _MOST_LANES = 8
 
 _REASONS = {
@@ -42,7 +44,8 @@ _REASONS = {
     codes.BAD_DIGEST: "a digest has 20 bytes",
     codes.NO_ANSWER: "no answer came from the node",
     codes.NO_OWNER: "no node owns the record's partition",
-    codes.PENDING: "the node could not be reached",
+    codes.UNREACHABLE: "the node could not be reached",
+    codes.PENDING: "the write was stopped",
     codes.BAD_TTL: "a time to live is a number of seconds, or -1 for ever",
     codes.BAD_GENERATION: "a generation is a number from 0 to 65535",
     ResultCode.GENERATION: "the record has another generation than the row expects",
@@ -150,16 +153,17 @@ class Writer:
         self._started = time.monotonic()
         try:
             self._start_lanes()
-            for batch in batches:
+            for batch in _gathered(batches):
                 self._put(batch)
             self._wait_until(lambda: not self._under_way)
         except BaseException as error:
             self._stop()
             self._close()
-            if self._error is error:
+            if isinstance(error, WriteCancelled):
+                error.report = self.report
+            elif self._error is error and isinstance(error, AerospikeMagicError):
                 raise self._with_report(error) from error
-            if isinstance(error, AerospikeMagicError | KeyboardInterrupt) or self.report.written:
-                error.add_note(f"{self.report.written:,} rows had been written")
+            error.add_note(f"{self.report.written:,} rows had been written")
             raise
         self._close()
         self._tell(force=True)
@@ -186,7 +190,7 @@ class Writer:
         for start in range(0, batch.num_rows, _ROWS_AT_ONCE):
             rows = batch.slice(start, _ROWS_AT_ONCE)
             job = Job(PreparedBatch(rows, self._target), self._n_lanes)
-            self._wait_until(lambda: self._has_room(int(job.prepared.sizes.sum())))
+            self._wait_until(partial(self._has_room, job.prepared.n_bytes))
             self._taken += rows.num_rows
             with self._changed:
                 self._under_way.append(job)
@@ -194,7 +198,7 @@ class Writer:
                 lane.jobs.put(job)
 
     def _has_room(self, n_bytes: int) -> bool:
-        held = sum(int(job.prepared.sizes.sum()) for job in self._under_way)
+        held = sum(job.prepared.n_bytes for job in self._under_way)
         return not self._under_way or (len(self._under_way) < _BATCHES_UNDER_WAY and held + n_bytes < _BYTES_UNDER_WAY)
 
     def _wait_until(self, is_so: Callable[[], bool]) -> None:
@@ -207,7 +211,7 @@ class Writer:
             if self._error is not None:
                 raise self._error
             if self._cancelled:
-                raise self._cancellation()
+                raise WriteCancelled("the write was cancelled", hint="the rows written until then stay")
             self._tell()
             if ready:
                 return
@@ -248,19 +252,19 @@ class Writer:
             lane.jobs.put(None)
         deadline = time.monotonic() + _GRACE_S
         for lane in self._lanes:
-            # A thread that is stopping may have been interrupted while it was still starting.
             if self._stopping.is_set():
                 lane.join(max(0.0, deadline - time.monotonic()))
-                if lane.is_alive():
-                    lane.interrupt()
-            lane.join()
+        for lane in self._lanes:
+            if lane.is_alive() and self._stopping.is_set():
+                lane.interrupt()
+            # One that waits for a node to take its connection cannot be woken. It sends nothing any more, and ends
+            # when the node answers, or the connection's timeout is over.
+            lane.join(_GRACE_S / 2 if self._stopping.is_set() else None)
         self._ended = time.monotonic()
         self._take_finished()
 
-    def _with_report(self, error: BaseException) -> BaseException:
+    def _with_report(self, error: AerospikeMagicError) -> WriteError:
         report = self.report
-        if not isinstance(error, AerospikeMagicError):
-            return error
         return WriteError(
             f"{error.message}; {report.written:,} rows had been written",
             hint=error.hint,
@@ -268,8 +272,27 @@ class Writer:
             report=report,
         )
 
-    def _cancellation(self) -> WriteCancelled:
-        return WriteCancelled("the write was cancelled", hint="the rows written until then stay")
+
+def _gathered(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield small batches together, unless the source is so slow that rows would wait."""
+    held: list[pa.RecordBatch] = []
+    n_rows, since = 0, 0.0
+    for batch in batches:
+        if not held:
+            since = time.monotonic()
+        held.append(batch)
+        n_rows += batch.num_rows
+        if n_rows >= _ROWS_AT_ONCE // 2 or time.monotonic() - since > _GATHERING_S:
+            yield from _together(held)
+            held, n_rows = [], 0
+    yield from _together(held)
+
+
+def _together(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    if len(batches) < 2:
+        return batches
+    found: list[pa.RecordBatch] = pa.Table.from_batches(batches).unify_dictionaries().combine_chunks().to_batches()
+    return found
 
 
 def write_batches(
@@ -315,10 +338,9 @@ def _account(prepared: PreparedBatch) -> WriteReport:
         rows = np.flatnonzero(prepared.codes == code)
         for is_uncertain in (False, True):
             concerned = rows[_uncertain(prepared, rows, code) == is_uncertain]
-            if code == codes.PENDING and not is_uncertain:
-                # Never sent: only a write that was stopped leaves such rows, and they are no failures.
-                concerned = concerned[prepared.doubted[concerned]]
-            if len(concerned):
+            # Never sent: only a write that was stopped leaves such rows, and they are no failures.
+            never_sent = code == codes.PENDING and not is_uncertain
+            if len(concerned) and not never_sent:
                 failures.append(_failure(prepared, concerned, code, is_uncertain))
     return WriteReport(0, tuple(failures))
 

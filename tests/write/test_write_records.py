@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 
 import pyarrow as pa
 import pytest
@@ -14,13 +13,6 @@ from aerospike_magic.write import WriteOptions, check_columns, write_batches
 
 N = 4_500
 BY_ID = WriteOptions("id", send_key=True)
-
-
-@pytest.fixture
-def table(client):
-    name = f"write{uuid.uuid4().hex[:8]}"
-    yield name
-    client.truncate("test", name, 0)
 
 
 def write(connection, table, rows, options=BY_ID):
