@@ -1,7 +1,7 @@
 """A server that does nothing but answer: what a client can do at most.
 
-It speaks as the embedded server does, but of batches of as many rows it carries out the first only and answers all others
-with the bytes of that answer. `python -m benchmarks.sink` prints its port and serves until standard input ends.
+It speaks as the embedded server does, but of batches of as many rows it carries out the first only, and answers the
+others with the bytes of that answer. `python -m benchmarks.sink` prints its port and serves until standard input ends.
 """
 
 from __future__ import annotations
