@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from aerospike_magic.write.columns import check_columns
-from aerospike_magic.write.frames import failed_rows, write
+from aerospike_magic.write.frames import choose_options, failed_rows, write
 from aerospike_magic.write.options import GENERATION_POLICIES, MODES, WriteOptions
 from aerospike_magic.write.report import Failure, WriteReport
 from aerospike_magic.write.run import WriteProgress, Writer, write_batches
@@ -25,6 +25,7 @@ __all__ = [
     "WriteReport",
     "Writer",
     "check_columns",
+    "choose_options",
     "failed_rows",
     "write",
     "write_batches",

@@ -127,8 +127,21 @@ def _direct(array: pa.Array, misfits: dict[int, str]) -> tuple[pa.Array, int | N
         return array.cast(pa.string()), None
     if _is_bytes(dtype):
         return array.cast(pa.binary()), None
+    if _is_whole(dtype):
+        return _whole_numbers(array, misfits), None
     encoded = [_encoded(value, i, misfits) for i, value in enumerate(_values(array))]
     return pa.array(encoded, pa.large_binary()), int(ParticleType.LIST if _is_list(dtype) else ParticleType.MAP)
+
+
+def _whole_numbers(array: pa.Array, misfits: dict[int, str]) -> pa.Array:
+    """A decimal without a fraction, such as DuckDB's sum of integers, is an integer wherever it fits."""
+    try:
+        return array.cast(pa.int64())
+    except pa.ArrowInvalid:
+        numbers = [None if value is None else int(value) for value in array.to_pylist()]
+        large = {i for i, number in enumerate(numbers) if number is not None and not -(2**63) <= number < 2**63}
+        misfits.update(dict.fromkeys(large, "an integer does not fit in 64 bits"))
+        return pa.array([None if i in large else number for i, number in enumerate(numbers)], pa.int64())
 
 
 def _values(array: pa.Array) -> list[Any]:
@@ -161,18 +174,20 @@ def without_nulls(array: pa.Array, value: int) -> pa.Array:
     return pc.fill_null(array.cast(pa.int64()), value)
 
 
-def _unfit(dtype: pa.DataType) -> str | None:
+def _unfit(dtype: pa.DataType, *, is_nested: bool = False) -> str | None:
     """The part of a type that a bin cannot hold, None for none."""
     dtype = _plain(dtype)
     if _is_list(dtype):
-        return _unfit(dtype.value_type)
+        return _unfit(dtype.value_type, is_nested=True)
     if pa.types.is_map(dtype):
         key = _plain(dtype.key_type)
         if not (_is_integer(key) or _is_text(key) or _is_bytes(key)):
             return f"keys of {key}"
-        return _unfit(dtype.item_type)
+        return _unfit(dtype.item_type, is_nested=True)
     if pa.types.is_struct(dtype):
-        return next((unfit for part in dtype if (unfit := _unfit(part.type)) is not None), None)
+        return next((unfit for part in dtype if (unfit := _unfit(part.type, is_nested=True)) is not None), None)
+    if _is_whole(dtype) and not is_nested:
+        return None
     fits = dtype in _DIRECT or dtype in _SMALL_INTEGERS or dtype in _FLOATS or _is_text(dtype) or _is_bytes(dtype)
     return None if fits else str(dtype)
 
@@ -194,6 +209,10 @@ def _is_text(dtype: pa.DataType) -> bool:
 def _is_bytes(dtype: pa.DataType) -> bool:
     tests = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_binary_view)
     return any(test(dtype) for test in tests) and not pa.types.is_decimal(dtype)
+
+
+def _is_whole(dtype: pa.DataType) -> bool:
+    return pa.types.is_decimal(dtype) and dtype.scale == 0
 
 
 def _is_list(dtype: pa.DataType) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -12,13 +13,12 @@ import pyarrow.dataset as ds
 
 from aerospike_magic.connection import Connection, connect
 from aerospike_magic.errors import ConfigError, SchemaError, WriteError
-from aerospike_magic.schema.types import KEY_NAME, METADATA_NAMES
+from aerospike_magic.schema.types import GENERATION_NAME, KEY_NAME, METADATA_NAMES, TTL_NAME
 from aerospike_magic.write.columns import check_columns
 from aerospike_magic.write.options import GENERATION_POLICIES, MODES, GenerationPolicy, Mode, WriteOptions
 from aerospike_magic.write.report import WriteReport
 from aerospike_magic.write.run import WriteProgress, Writer
 
-_TTL_NAME, _GENERATION_NAME = "__ttl", "__generation"
 _WATCH_S = 0.05
 
 
@@ -90,22 +90,19 @@ def write(
     if key is not None and digest is not None:
         raise ConfigError("key and digest are both given", hint="a record is found by one of them")
     schema, batches, index_key = _rows(frame)
-    names = schema.names
-    if key is None and digest is None:
-        key = KEY_NAME if KEY_NAME in names else index_key
-        if key is None:
-            raise SchemaError("nothing says which column is the key", hint=f"give key=… ({', '.join(names[:12])})")
-    kept = (key != KEY_NAME) if keep_key is None else keep_key
-    options = WriteOptions(
-        key=key,
-        digest=digest,
-        send_key=(digest is None and not kept) if send_key is None else send_key,
-        mode=mode,
-        ttl_s=ttl_s,
-        ttl_column=_column("ttl_column", ttl_column, _TTL_NAME, names),
-        generation_column=generation_column or _GENERATION_NAME,
-        generation_policy=generation_policy,
-        left_out=_left_out(key if not kept else None, digest, ttl_column, generation_column),
+    options = choose_options(
+        schema.names,
+        WriteOptions(
+            key=key if key is not None or digest is not None or KEY_NAME in schema.names else index_key,
+            digest=digest,
+            mode=mode,
+            ttl_s=ttl_s,
+            ttl_column=ttl_column,
+            generation_column=generation_column,
+            generation_policy=generation_policy,
+        ),
+        keep_key=keep_key,
+        send_key=send_key,
     )
     check_columns(schema, options)
     with _opened(connection) as connected:
@@ -118,11 +115,44 @@ def write(
             records_per_second=records_per_second,
             on_progress=on_progress,
         )
-        with _cancelled_by(cancel, writer):
-            report = writer.write(batches)
+        try:
+            with _cancelled_by(cancel, writer):
+                report = writer.write(batches)
+        finally:
+            connected.forget_schema(namespace, set_name)
     if report.failures and errors == "raise":
         raise failed_rows(report, f"{namespace}.{set_name}")
     return report
+
+
+def choose_options(
+    names: Sequence[str], given: WriteOptions, *, keep_key: bool | None = None, send_key: bool | None = None
+) -> WriteOptions:
+    """Return options with what follows from the columns' names: the key, the metadata columns, what becomes a bin.
+
+    Args:
+        names: of the columns.
+        given: what the user said; the names that are None are looked for.
+        keep_key, send_key: see `write`.
+
+    Raises:
+        SchemaError: nothing says which column is the key, or a named column is not there.
+    """
+    key = given.key
+    if key is None and given.digest is None:
+        if KEY_NAME not in names:
+            raise SchemaError("nothing says which column is the key", hint=f"give key=… ({', '.join(names[:12])})")
+        key = KEY_NAME
+    kept = (key != KEY_NAME) if keep_key is None else keep_key
+    named = (None if kept else key, given.digest, given.ttl_column, given.generation_column)
+    return replace(
+        given,
+        key=key,
+        send_key=(given.digest is None and not kept) if send_key is None else send_key,
+        ttl_column=_column("ttl_column", given.ttl_column, TTL_NAME, names),
+        generation_column=given.generation_column or GENERATION_NAME,
+        left_out=frozenset(METADATA_NAMES) | {name for name in named if name is not None},
+    )
 
 
 def failed_rows(report: WriteReport, table: str) -> WriteError:
@@ -136,11 +166,7 @@ def failed_rows(report: WriteReport, table: str) -> WriteError:
     )
 
 
-def _left_out(*names: str | None) -> frozenset[str]:
-    return frozenset(METADATA_NAMES) | {name for name in names if name is not None}
-
-
-def _column(option: str, given: str | None, default: str, names: list[str]) -> str | None:
+def _column(option: str, given: str | None, default: str, names: Sequence[str]) -> str | None:
     if given is not None and given not in names:
         raise SchemaError(f"there is no column {given!r} for {option}", hint=f"columns: {', '.join(names)}")
     return given or (default if default in names else None)
