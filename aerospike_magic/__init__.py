@@ -8,7 +8,8 @@
     SELECT origin, count(*) FROM demo.flights GROUP BY origin
 
 In Python, ``connect("127.0.0.1:3000")`` gives a `Connection`, and
-``AerospikeDataset(connection, "demo.flights")`` a `pyarrow.dataset.Dataset`. Importing this package costs
+``AerospikeDataset(connection, "demo.flights")`` a `pyarrow.dataset.Dataset`, and
+``write(frame, "demo.copy", key="id")`` writes one back. Importing this package costs
 milliseconds: the rest is imported when it is used.
 """
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from aerospike_magic.dataset import AerospikeDataset
     from aerospike_magic.scan.options import ScanOptions
     from aerospike_magic.schema.types import SetSchema
+    from aerospike_magic.write.frames import write
 
 __version__ = "0.1.0"
 
@@ -33,6 +35,7 @@ __all__ = [
     "connect",
     "load_ipython_extension",
     "unload_ipython_extension",
+    "write",
 ]
 
 _LAZY = {
@@ -41,6 +44,7 @@ _LAZY = {
     "AerospikeDataset": "aerospike_magic.dataset",
     "ScanOptions": "aerospike_magic.scan.options",
     "SetSchema": "aerospike_magic.schema.types",
+    "write": "aerospike_magic.write",
 }
 
 

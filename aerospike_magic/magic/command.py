@@ -18,11 +18,12 @@ from aerospike_magic.errors import ConfigError
 
 ResultKind = Literal["pandas", "polars", "arrow", "duckdb", "spark"]
 EngineName = Literal["local", "spark"]
+WriteMode = Literal["update", "update_only", "replace", "replace_only", "create_only"]
 
 _TOKEN = re.compile(r"\s*((?:[^\s'\"]|'[^']*'|\"[^\"]*\")+)")
 # An option of ours behind a statement; SQL has no such end, but for comments and a column called o.
 _LATE_OPTION = re.compile(
-    r"\s(?:-[ot]\s+\w+|--(?:explain|quiet)|--(?:limit|rps|engine)[=\s]\s*\w+|--param[=\s]\s*\w+=[^\s'\"]+)\s*$"
+    r"\s(?:-[ot]\s+\w+|--(?:explain|quiet|write)|--(?:limit|rps|engine|key|mode)[=\s]\s*\w+|--param[=\s]\s*\w+=[^\s'\"]+)\s*$"
 )
 _ASSIGNMENT = re.compile(r"\s*([^\W\d]\w*)\s*<<(?!=)\s*")
 
@@ -41,6 +42,9 @@ class QueryCommand:
         quiet: whether to show no progress and no summary.
         records_per_second: the server's throttle; 0 is none.
         engine: which engine runs it; "" for the one that is configured.
+        write: whether it may write, which an INSERT needs.
+        key: the column that is the key of what is written, or "".
+        mode: how an INSERT treats records that exist; "" for the usual.
     """
 
     sql: str
@@ -52,6 +56,9 @@ class QueryCommand:
     quiet: bool = False
     records_per_second: int = 0
     engine: EngineName | Literal[""] = ""
+    write: bool = False
+    key: str = ""
+    mode: WriteMode | Literal[""] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,12 @@ def _kind(text: str) -> str:
 def _engine(text: str) -> str:
     if text not in get_args(EngineName):
         raise ValueError("one of " + ", ".join(get_args(EngineName)))
+    return text
+
+
+def _mode(text: str) -> str:
+    if text not in get_args(WriteMode):
+        raise ValueError("one of " + ", ".join(get_args(WriteMode)))
     return text
 
 
@@ -131,6 +144,9 @@ QUERY_OPTIONS: Mapping[str, Option] = {
     "--param": Option("parameters", _parameter, "a value for :name"),
     "--quiet": Option("quiet", None, "show no progress"),
     "--rps": Option("records_per_second", _count, "records a second and node, at most"),
+    "--write": Option("write", None, "let INSERT INTO write"),
+    "--key": Option("key", str, "with --write: the column that is the key"),
+    "--mode": Option("mode", _mode, "with --write: update, replace, create_only, …"),
 }
 
 CONNECT_OPTIONS: Mapping[str, Option] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from getpass import getpass
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ from aerospike_magic.magic.command import (
     parse_query,
 )
 from aerospike_magic.magic.failure import shown_briefly
+from aerospike_magic.magic.insert import InsertRun, find_insert, written_words
 from aerospike_magic.magic.passwords import with_password
 from aerospike_magic.magic.run import Finished, QueryRun, apart, watch
 from aerospike_magic.magic.session import Session
@@ -40,6 +42,7 @@ from aerospike_magic.magic.views import open_view
 
 if TYPE_CHECKING:
     from aerospike_magic.engines.base import Engine, QueryOptions, QueryResult
+    from aerospike_magic.engines.insert import Insert
 
 
 @magics_class
@@ -103,6 +106,9 @@ class AerospikeMagics(Magics):
 
             %aerosql SELECT count(*) FROM demo.flights
 
+            %%aerosql --write --key flight
+            INSERT INTO test.late SELECT flight, dep_delay FROM demo.flights WHERE dep_delay > 60
+
         Without -o the first rows are shown and the scan stops there; with -o NAME (or NAME << SELECT …) the
         whole result lands in that variable. Tables are named namespace.set; DataFrames of the notebook can
         be joined by their name. `:name` and `{{name}}` take the value of a Python variable, bound and never
@@ -117,6 +123,11 @@ class AerospikeMagics(Magics):
         --param NAME=VALUE a value for :name, before any variable of that name
         --quiet            show no progress and no summary
         --rps N            at most N records a second from each node
+        --write            let INSERT INTO namespace.set [(columns)] SELECT … write, a record a row; without it, cells
+                           only read
+        --key COLUMN       with --write: the column that is the records' key; else the column `__key`
+        --mode MODE        with --write: update (default) merges bins, replace makes the row the whole record,
+                           create_only, update_only, replace_only
         """
         with shown_briefly(self.session, colour=self._has_colour):
             command = parse_query(line, cell)
@@ -125,8 +136,11 @@ class AerospikeMagics(Magics):
             self.session.opened()
             names = {**self.shell.user_ns, **(local_ns or {})}
             variables = statement_variables(command.sql, names, command.parameters)
-            if command.explain:
-                self._explain(command, variables)
+            insert = find_insert(command, self._engine_name(command))
+            if insert is not None and not command.explain:
+                self._insert(command, insert, variables)
+            elif command.explain:
+                self._explain(command if insert is None else replace(command, sql=insert.sql), variables)
             elif command.output:
                 self._store(command, variables)
             else:
@@ -170,6 +184,24 @@ class AerospikeMagics(Magics):
         if command.kind == "spark":
             view.finish(tail, f'<div class="aero-line" role="status">{escape(tail)}</div>')
             return
+        view.finish(
+            summary_line(ended.scans, ended.elapsed_s, tail=tail),
+            summary_html(ended.scans, ended.elapsed_s, tail=tail),
+        )
+        self._warn(ended, command)
+
+    def _insert(self, command: QueryCommand, insert: Insert, variables: StatementVariables) -> None:
+        starting = "starting Spark" if self._engine_name(command) == "spark" else ""
+        options, connection = self._options(command), self.session.opened()
+        run = InsertRun(self._opener(command), insert, command, variables, options, connection, starting)
+        view = open_view(self.shell, quiet=command.quiet)
+        try:
+            ended = watch(run, view)
+        finally:
+            if self.session.catalog is not None:
+                self.session.catalog.forget(*run.target)
+                self.session.catalog.refresh()
+        tail = written_words(ended.value, run.table)
         view.finish(
             summary_line(ended.scans, ended.elapsed_s, tail=tail),
             summary_html(ended.scans, ended.elapsed_s, tail=tail),

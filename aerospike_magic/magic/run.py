@@ -109,6 +109,11 @@ class QueryRun(Generic[T]):
         result = self._result
         return self._starting if result is None else result.activity
 
+    @property
+    def kept(self) -> str:
+        """What stays of a query that was stopped, in words."""
+        return "nothing of it was kept"
+
     def cancel(self) -> None:
         """Ask the query to stop; it ends within a second, also when it is still being planned."""
         self._is_cancelled = True
@@ -202,4 +207,4 @@ def apart(work: Callable[[], T]) -> T:
 def _stopped(run: QueryRun[Any], view: ProgressView) -> str:
     view.finish("", "")
     words = f"stopped after {duration(run.elapsed_s)}: {stopped_words(run.progress)}"
-    return f"the query was {words}; nothing of it was kept"
+    return f"the query was {words}; {run.kept}"

@@ -53,6 +53,7 @@ def test_every_target_of_the_project_is_measured(content):
         "f": ["≤ 0.3 s"],
         "g": ["≤ 0.3 s", "≤ 0.3 s"],
         "h": ["≥ 100,000 records/s"],
+        "i": ["≥ 3 ×"],
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 
 import pyarrow as pa
 import pytest
@@ -14,13 +13,6 @@ from aerospike_magic.write import WriteOptions, check_columns, write_batches
 
 N = 4_500
 BY_ID = WriteOptions("id", send_key=True)
-
-
-@pytest.fixture
-def table(client):
-    name = f"write{uuid.uuid4().hex[:8]}"
-    yield name
-    client.truncate("test", name, 0)
 
 
 def write(connection, table, rows, options=BY_ID):
@@ -76,7 +68,7 @@ def test_a_null_takes_the_bin_away_and_other_bins_stay(connection, table):
 
 def test_replace_makes_the_row_the_whole_record(connection, table):
     write(connection, table, [{"id": 1, "a": 1, "b": 1}, {"id": 2, "a": 2, "b": 2}])
-    write(connection, table, [{"id": 1, "c": 3}], WriteOptions("id", send_key=True, replace=True))
+    write(connection, table, [{"id": 1, "c": 3}], WriteOptions("id", send_key=True, mode="replace"))
     connection.schema(f"test.{table}", refresh=True)
     stored = read(connection, table)
     assert [stored[1][n] for n in "abc"] == [None, None, 3]
@@ -117,7 +109,7 @@ def test_rows_that_cannot_be_written_are_counted_and_the_others_written(connecti
     rows[7]["id"] = None
     rows[8]["text"] = None
     rows[9]["text"] = rows[10]["text"] = "x" * (2 << 20)  # above the server's limit of a record
-    report = write(connection, table, rows, WriteOptions("id", replace=True, left_out=frozenset({"id"})))
+    report = write(connection, table, rows, WriteOptions("id", mode="replace", left_out=frozenset({"id"})))
     assert (report.written, report.failed) == (96, 4)
     reasons = {failure.reason: (failure.count, failure.example) for failure in report.failures}
     assert reasons.pop("the key is NULL") == (1, "None")

@@ -142,6 +142,13 @@ OPTIONS: tuple[Option, ...] = (
     _option("ttl", "integer", "the namespace's", "time to live of written records in seconds, -1 for ever; a column "
             "`aerospike.ttlColumn` goes before it", "write", "ttl", low=-1,
             high=2**31 - 1),
+    _option("write.mode", "text", "update, replace with mode overwrite", "`update` merges the row's bins into the "
+            "record or makes one, `replace` makes the row the whole record, `update_only` and `replace_only` want a "
+            "record that is there, `create_only` none", "write", "write_mode"),
+    _option("generationPolicy", "text", "NONE", "`EXPECT_GEN_EQUAL`: a row is written only if its record has the "
+            "generation in the column `aerospike.generationColumn` (0 or NULL: no record); `EXPECT_GEN_GT`: only if "
+            "that is greater", "write", "generation_policy"),
+    _option("commitLevel", "text", "", "a write is answered when the replicas have it", "no effect"),
     _option("keyPath", "text", "", "no licence key is needed", "no effect"),
     _option("featureKey", "text", "", "no licence key is needed", "no effect"),
     _option("log.level", "text", "", "Spark's and Python's own logging apply", "no effect"),
@@ -156,9 +163,7 @@ OPTIONS: tuple[Option, ...] = (
             "in SQL, or as `aerospike.pushdown.expressions`", "refused"),
     _option("expiryColumn", "text", "", "there is `__ttl`; the time of expiry is "
             "`timestamp_seconds(unix_seconds(now()) + __ttl)`", "refused"),
-    _option("generationPolicy", "text", "", "rows are written whatever the generation; a task that is run again could "
-            "not tell its own write from another's", "refused"),
-    _option("savemode", "text", "", "use `df.write.mode(…)`", "refused"),
+    _option("savemode", "text", "", "use `df.write.mode(…)` and `aerospike.write.mode`", "refused"),
 )  # fmt: skip
 
 
@@ -209,6 +214,8 @@ class SparkOptions:
     update_by_digest: str | None = None
     send_key: bool = False
     ttl: int | None = None
+    write_mode: str | None = None
+    generation_policy: str | None = None
 
     def __repr__(self) -> str:
         shown = []

@@ -172,7 +172,7 @@ class AerospikeDataSource(DataSource):
         how = write_options(schema, self._parsed, overwrite)
         with Connection(settings) as connection:
             namespace, set_name = connection.split_name(self._parsed.target)
-        return AerospikeWriter(settings, namespace, set_name, how)
+        return AerospikeWriter(settings, namespace, set_name, how, self._parsed.records_per_second)
 
 
 def register(spark: Any, *, push_down: bool = True) -> type[AerospikeDataSource]:

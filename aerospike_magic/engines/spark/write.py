@@ -2,6 +2,10 @@
 
 There is no transaction over records: what a task has written stays, whatever becomes of the others. So the rows that
 could not be written fail the job, with their number and reasons, after all others have been tried.
+
+Where a row is written only to a record in a certain state (a generation, or none), the task that runs again, or twice
+at once, is refused what the other attempt has written. Such rows are looked up, and count as written where the record
+is exactly what the row makes of it (`write.doubt`).
 """
 
 from __future__ import annotations
@@ -17,8 +21,18 @@ from aerospike_magic.connection.settings import ConnectionSettings
 from aerospike_magic.engines.spark.options import SparkOptions
 from aerospike_magic.engines.spark.reader import worker_connection
 from aerospike_magic.engines.spark.types import to_give
-from aerospike_magic.errors import ConfigError, WriteError
-from aerospike_magic.write import WriteOptions, check_columns, write_batches
+from aerospike_magic.errors import ConfigError
+from aerospike_magic.write import MODES, WriteOptions, Writer, check_columns, failed_rows
+from aerospike_magic.write.options import GenerationPolicy, Mode
+
+_LANES_A_TASK = 2
+_GENERATION_POLICIES: dict[str, GenerationPolicy] = {
+    "none": "none",
+    "expectgenequal": "equal",
+    "equal": "equal",
+    "expectgengt": "greater",
+    "greater": "greater",
+}
 
 
 @dataclass
@@ -35,13 +49,22 @@ class AerospikeWriter(DataSourceArrowWriter):
         settings: how executors connect.
         namespace, set_name: where to.
         options: how rows become records.
+        records_per_second: throttle of each task; 0 for none.
     """
 
-    def __init__(self, settings: ConnectionSettings, namespace: str, set_name: str, options: WriteOptions) -> None:
+    def __init__(
+        self,
+        settings: ConnectionSettings,
+        namespace: str,
+        set_name: str,
+        options: WriteOptions,
+        records_per_second: int = 0,
+    ) -> None:
         self._settings = settings
         self._namespace = namespace
         self._set_name = set_name
         self._options = options
+        self._records_per_second = records_per_second
 
     def write(self, iterator: Iterator[pa.RecordBatch]) -> Written:
         """Write one task's rows; runs in an executor.
@@ -49,15 +72,17 @@ class AerospikeWriter(DataSourceArrowWriter):
         Raises:
             WriteError: rows were refused; all others of the task are written.
         """
-        connection = worker_connection(self._settings)
-        report = write_batches(connection, self._namespace, self._set_name, iterator, self._options)
+        writer = Writer(
+            worker_connection(self._settings),
+            self._namespace,
+            self._set_name,
+            self._options,
+            records_per_second=self._records_per_second,
+            n_lanes=_LANES_A_TASK,
+        )
+        report = writer.write(iterator)
         if report.failures:
-            reasons = "; ".join(map(str, report.failures))
-            raise WriteError(
-                f"{report.failed:,} of {report.failed + report.written:,} rows of a task were not written to "
-                f"{self._namespace}.{self._set_name}: {reasons}",
-                hint="the others are written; writing the same rows again does no harm",
-            )
+            raise failed_rows(report, f"{self._namespace}.{self._set_name}")
         return Written(report.written)
 
 
@@ -75,13 +100,40 @@ def write_options(schema: StructType, options: SparkOptions, overwrite: bool) ->
             "nothing says which column is the key", hint='give .option("aerospike.updateByKey", "the column")'
         )
     found = WriteOptions(
-        key=key,
+        key=None if options.update_by_digest else key,
         digest=options.update_by_digest,
         send_key=options.send_key,
-        replace=overwrite,
+        mode=_mode(options, overwrite),
         ttl_s=options.ttl,
         ttl_column=options.ttl_column if options.ttl_column in schema.names else None,
+        generation_column=options.generation_column,
+        generation_policy=_generation_policy(options),
+        may_repeat=True,
         left_out=metadata | ({options.update_by_digest} if options.update_by_digest else frozenset()),
     )
     check_columns(pa.schema([pa.field(f.name, to_give(f)) for f in schema.fields]), found)
+    return found
+
+
+def _mode(options: SparkOptions, overwrite: bool) -> Mode:
+    default: Mode = "replace" if overwrite else "update"
+    word = (options.write_mode or default).casefold().replace("-", "_")
+    found = next((mode for mode in MODES if word in (mode, mode.replace("_", ""))), None)
+    if found is None:
+        raise ConfigError(f"aerospike.write.mode is {options.write_mode!r}", hint=f"it is one of {', '.join(MODES)}")
+    if overwrite and not found.startswith("replace"):
+        raise ConfigError(
+            f'aerospike.write.mode {found} contradicts mode("overwrite")', hint='use mode("append") with it'
+        )
+    return found
+
+
+def _generation_policy(options: SparkOptions) -> GenerationPolicy:
+    word = (options.generation_policy or "none").casefold().replace("_", "")
+    found = _GENERATION_POLICIES.get(word.rpartition(".")[2])
+    if found is None:
+        raise ConfigError(
+            f"aerospike.generationPolicy is {options.generation_policy!r}",
+            hint="it is NONE, EXPECT_GEN_EQUAL or EXPECT_GEN_GT",
+        )
     return found
