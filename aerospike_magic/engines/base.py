@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
+    from aerospike_magic.write import WriteOptions, WriteReport
+
 QueryProgressCallback = Callable[[tuple[ScanProgress, ...]], None]
 
 
@@ -52,6 +54,25 @@ class QueryOptions:
     batch_rows: int = 65_536
     workers: int | None = None
     push_down: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SaveOrder:
+    """Rows that are to be written.
+
+    Attributes:
+        table: the set they go to, ``namespace.set``.
+        names: of their columns, in order.
+        how: how rows become records.
+        records_per_second: written at most by all tasks together; 0 for no limit.
+        reads_table: whether the rows may come from that set: then all are there before the first is written.
+    """
+
+    table: str
+    names: tuple[str, ...]
+    how: WriteOptions
+    records_per_second: int = 0
+    reads_table: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +195,14 @@ class QueryResult(ABC):
     @abstractmethod
     def close(self) -> None:
         """Stop what still runs and free it. May be called again."""
+
+    def save(self, order: SaveOrder) -> WriteReport | None:
+        """Write the rows to a set by the engine itself, and close; None, and nothing done, where it has no way to.
+
+        Raises:
+            WriteError: rows were refused; the others are written.
+        """
+        return None
 
     def head(self, n: int) -> pa.Table:
         """Return the next `n` rows at most, then stop the scans and close."""

@@ -89,6 +89,7 @@ class InsertRun(QueryRun["WriteReport"]):
         self._command = command
         self._connection = connection
         self._writer: Writer | None = None
+        self._is_engines = False
         self.target = find_target(connection, insert, command.sql)
 
     @property
@@ -105,6 +106,8 @@ class InsertRun(QueryRun["WriteReport"]):
     @property
     def kept(self) -> str:
         """What stays of a run that was stopped."""
+        if self._is_engines:
+            return f"what the engine's tasks had written to {self.table} stays"
         report = None if self._writer is None else self._writer.report
         if report is None or not (report.written or report.uncertain):
             return "nothing was written"
@@ -118,11 +121,23 @@ class InsertRun(QueryRun["WriteReport"]):
         super().cancel()
 
     def _write(self, result: QueryResult) -> WriteReport:
+        from aerospike_magic.engines.base import SaveOrder
         from aerospike_magic.write import Writer, check_columns, choose_options, failed_rows
 
         schema = self._named(result.schema)
         how = choose_options(schema.names, self._asked(schema.names))
         check_columns(schema, how)
+        order = SaveOrder(
+            self.table, tuple(schema.names), how, self._command.records_per_second, self._insert.reads_target
+        )
+        self._is_engines = True
+        try:
+            report = result.save(order)
+        finally:
+            self._connection.forget_schema(*self.target)
+        if report is not None:
+            return report
+        self._is_engines = False
         self._writer = writer = Writer(
             self._connection, *self.target, how, records_per_second=self._command.records_per_second
         )

@@ -105,3 +105,42 @@ def test_an_interrupt_stops_spark_within_a_second(with_spark: Any, spark: Any) -
     while spark.sparkContext.statusTracker().getActiveJobsIds():
         assert time.monotonic() < deadline, "Spark's job still runs"
         time.sleep(0.05)
+
+
+def test_an_insert_is_written_by_sparks_own_tasks(with_spark: Any, client: Any) -> None:
+    cell = with_spark.run(
+        "%%aerosql --engine spark --write --key flight\n"
+        "INSERT INTO test.spark_insert (flight, n)\n"
+        "SELECT flight, count(*) FROM demo.flights WHERE carrier = 'HA' OR carrier = 'OO' GROUP BY flight"
+    )
+    assert cell.error is None, cell.text
+    with_spark.run(
+        "%%aerosql -o wanted\n"
+        "SELECT flight, count(*) AS n FROM demo.flights WHERE carrier = 'HA' OR carrier = 'OO' GROUP BY flight"
+    )
+    wanted = {row.flight: row.n for row in with_spark["wanted"].itertuples()}
+    assert f"{len(wanted)} rows written to test.spark_insert" in cell.text
+    stored = {bins["flight"]: bins["n"] for _, _, bins in client.query("test", "spark_insert").results()}
+    assert stored == wanted
+    again = with_spark.run(
+        "%%aerosql --engine spark --write --mode create_only\n"
+        "INSERT INTO test.spark_insert SELECT flight AS __key, 1 AS n FROM test.spark_insert"
+    )
+    assert "already" in again.text or "exist" in again.text, again.text
+    more = with_spark.run(
+        "%%aerosql --engine spark --write --key flight\n"
+        "INSERT INTO test.spark_insert SELECT flight + 100000 AS flight, n FROM test.spark_insert"
+    )
+    assert more.error is None, more.text
+    assert f"{len(wanted)} rows written" in more.text, "rows that were just written are not read again"
+    client.truncate("test", "spark_insert", 0)
+
+
+def test_an_insert_that_spark_may_not_do_says_why(with_spark: Any) -> None:
+    cell = with_spark.run(
+        "%%aerosql --engine spark --write\nINSERT INTO test.spark_insert SELECT current_date() AS __key"
+    )
+    assert cell.error is not None
+    assert "Traceback" not in cell.text
+    cell = with_spark.run("%%aerosql --engine spark\nINSERT INTO test.spark_insert SELECT 1 AS __key")
+    assert "add --write" in cell.text

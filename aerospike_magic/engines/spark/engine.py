@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from aerospike_magic.engines.base import Explanation, QueryOptions, ScanExplanation
+from aerospike_magic.engines.base import Explanation, QueryOptions, SaveOrder, ScanExplanation
 from aerospike_magic.engines.catalog import ClusterSets
 from aerospike_magic.engines.lexer import SPARK
 from aerospike_magic.engines.names import find_set, is_frame
@@ -100,7 +100,7 @@ class SparkEngine:
         telling = Telling(self._receiver, prepared.progress)
         run = SparkRun(jobs, telling, options, prepared.translate, prepared.drop_views)
         self._running.add(run)
-        return SparkResult(frame, run, options, keep=self._keep(prepared))
+        return SparkResult(frame, run, options, keep=self._keep(prepared), save=prepared.save)
 
     def explain(
         self,
@@ -178,6 +178,7 @@ class _Prepared:
         if engine.push_down:
             use_jar_here(self._spark)
         self._catalog = engine.catalog
+        self._settings = engine.settings
         self._options = options
         self.views: list[str] = []
         self._bound = bind_parameters(sql, parameters, SPARK)
@@ -189,7 +190,7 @@ class _Prepared:
         self.n_sets = len(sets)
         self.progress = engine.open_progress(sorted({s.namespace for s in sets.values()}), options)
         try:
-            self._make_views(engine.settings, sets, local)
+            self._make_views(sets, local)
         except BaseException as error:
             self.drop_views()
             raise self.translate(error) from None
@@ -218,6 +219,23 @@ class _Prepared:
             return str(self._spark._jvm.PythonSQLUtils.explainString(execution, "formatted"))
         except Exception as error:
             raise self.translate(error) from None
+
+    def save(self, frame: Any, order: SaveOrder) -> None:
+        """Have the tasks of a query write its rows."""
+        frame = frame.toDF(*order.names)
+        if order.reads_table:
+            # A scan would meet the records that the rows before have become.
+            frame = frame.persist()
+            frame.count()
+        writer = frame.write.format("aerospike").mode("append").options(**connection_options(self._settings))
+        writer = writer.options(**write_options(order, getattr(self._spark, "_sc", None)))
+        if self.progress is not None:
+            writer = writer.option("aerospike.progress", self.progress.address(-1))
+        try:
+            writer.save(order.table)
+        finally:
+            if order.reads_table:
+                frame.unpersist()
 
     def drop_views(self) -> None:
         """Take the query's views out of the session."""
@@ -249,14 +267,12 @@ class _Prepared:
                 sets[reference] = self._catalog.schema(*found)
         return sets, local
 
-    def _make_views(
-        self, settings: ConnectionSettings, sets: Mapping[Reference, SetSchema], local: Mapping[Reference, Any]
-    ) -> None:
+    def _make_views(self, sets: Mapping[Reference, SetSchema], local: Mapping[Reference, Any]) -> None:
         named = self._statement.identifiers
         metadata = tuple(name for name in METADATA_NAMES if name in named)
         views: dict[Reference, str] = {}
         for number, (reference, schema) in enumerate(sets.items()):
-            views[reference] = self._view(self._relation(settings, schema, metadata, number))
+            views[reference] = self._view(self._relation(schema, metadata, number))
         frames: dict[int, str] = {}
         for reference, frame in local.items():
             if id(frame) not in frames:
@@ -264,8 +280,8 @@ class _Prepared:
             views[reference] = frames[id(frame)]
         self._rewritten = rewrite(self._statement, views, self._stars(sets, metadata))
 
-    def _relation(self, settings: ConnectionSettings, schema: SetSchema, metadata: Sequence[str], number: int) -> Any:
-        reader = self._spark.read.format("aerospike").options(**connection_options(settings))
+    def _relation(self, schema: SetSchema, metadata: Sequence[str], number: int) -> Any:
+        reader = self._spark.read.format("aerospike").options(**connection_options(self._settings))
         reader = reader.options(**query_options(self._options))
         if self.progress is not None:
             reader = reader.option("aerospike.progress", self.progress.address(number))
@@ -354,6 +370,25 @@ def connection_options(settings: ConnectionSettings) -> dict[str, str]:
         "tls.keyfile.password": settings.tls_keyfile_password,
         "useServicesAlternate": "true" if settings.services_alternate else "false",
         "timeout": str(int(settings.timeout_s * 1_000)),
+    }
+    return {f"aerospike.{name}": text for name, text in given.items() if text is not None}
+
+
+def write_options(order: SaveOrder, context: Any | None) -> dict[str, str]:
+    """Return the data source's options for rows that are to be written.
+
+    Args:
+        order: what is to be written.
+        context: of a Classic session, whose tasks share the throttle.
+    """
+    how = order.how
+    tasks = 1 if context is None else max(1, context.defaultParallelism)
+    given = {
+        "updateByKey": how.key,
+        "sendKey": "true" if how.send_key else "false",
+        "write.mode": how.mode,
+        "ttl": None if how.ttl_s is None else str(how.ttl_s),
+        "recordspersecond": str(-(-order.records_per_second // tasks)),
     }
     return {f"aerospike.{name}": text for name, text in given.items() if text is not None}
 

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Protocol
 
+from aerospike_magic.engines.spark.jar import use_jar_here
+
 _COUNT_EVERY_S = 0.3
 
 
@@ -68,7 +70,8 @@ class ClassicJobs:
         return InheritableThread(target=work, name="aerosql-spark", daemon=True, session=self._spark)
 
     def begin(self) -> None:
-        """Set the job group, which is this thread's own."""
+        """Set the job group, and where classes are found; both are this thread's own."""
+        use_jar_here(self._spark)
         self._context.setJobGroup(self._group, self._statement, interruptOnCancel=True)
 
     def end(self) -> None:

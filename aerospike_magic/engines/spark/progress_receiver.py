@@ -165,6 +165,9 @@ class QueryProgress:
         host, port: where they tell.
         maps: who owns which partition of the namespaces that are read.
         on_progress: called with a snapshot of each scan.
+
+    Attributes:
+        written: rows that the query has written, once all are.
     """
 
     def __init__(
@@ -183,6 +186,7 @@ class QueryProgress:
         self._lock = threading.Lock()
         self._scans: dict[str, _Scan] = {}
         self._ended: tuple[ScanState, str] | None = None
+        self.written = 0
 
     def address(self, reference: int) -> str:
         """Return the option for the scans of one of the statement's tables."""
@@ -194,6 +198,8 @@ class QueryProgress:
             name = str(message["scan"])
             if message["kind"] == "plan":
                 self._scans[name] = _Scan(message, self._maps[str(message["namespace"])])
+            elif message["kind"] == "written":
+                self.written += int(message["rows"])
             elif name in self._scans:
                 self._scans[name].take(message)
         self._tell()

@@ -5,7 +5,8 @@ lines of JSON. What cannot be told is left untold: a task neither waits for the 
 answers with nothing but the wish that a query ends, which a task hears at its next report, so that a scan lets go of
 the cluster at once, whatever Spark's own patience with Python workers is.
 
-A line is ``{"token", "reference", "scan", "kind": "plan" | "task", …}``; `planned` and `reported` say what else.
+A line is ``{"token", "reference", "scan", "kind": "plan" | "task" | "written", …}``; `planned` and `reported` say
+what else.
 """
 
 from __future__ import annotations
@@ -103,6 +104,12 @@ class TaskTeller:
 def tell_plan(address: ProgressAddress, scan: str, plan: ScanPlan, n_tasks: int) -> None:
     """Tell what a scan will do; called once, where it is planned."""
     message = {"scan": scan, "kind": "plan", "tasks": n_tasks} | planned(plan)
+    _channel(address.host, address.port).send(address, message)
+
+
+def tell_written(address: ProgressAddress, rows: int) -> None:
+    """Tell how many rows a query has written; called once, where its tasks' work is committed."""
+    message = {"scan": "", "kind": "written", "rows": rows}
     _channel(address.host, address.port).send(address, message)
 
 

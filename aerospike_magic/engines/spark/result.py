@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from aerospike_magic.engines.base import QueryOptions, QueryResult
+from aerospike_magic.engines.base import QueryOptions, QueryResult, SaveOrder
 from aerospike_magic.engines.memory import MemoryGuard
 from aerospike_magic.engines.spark.collect import arrow_schema, collect_batches
 from aerospike_magic.engines.spark.diagnose import unlogged
@@ -22,6 +22,7 @@ from aerospike_magic.engines.spark.jobs import Jobs
 from aerospike_magic.engines.spark.progress_receiver import ProgressReceiver, QueryProgress
 from aerospike_magic.errors import AerospikeMagicError, ScanCancelled, ScanTimeout
 from aerospike_magic.scan.progress import ScanProgress
+from aerospike_magic.write import WriteReport
 
 T = TypeVar("T")
 
@@ -170,8 +171,17 @@ class SparkRun:
 class SparkResult(QueryResult):
     """The rows of a query on Spark."""
 
-    def __init__(self, frame: Any, run: SparkRun, options: QueryOptions, *, keep: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        frame: Any,
+        run: SparkRun,
+        options: QueryOptions,
+        *,
+        keep: Callable[[], None],
+        save: Callable[[Any, SaveOrder], None],
+    ) -> None:
         self._frame = frame
+        self._save = save
         self._keep = keep
         self._run = run
         self._options = options
@@ -190,6 +200,16 @@ class SparkResult(QueryResult):
         self._is_taken = True
         self._keep()
         return self._frame
+
+    def save(self, order: SaveOrder) -> WriteReport | None:
+        """Let Spark's tasks write the rows they have, none of which come here; see `QueryResult.save`."""
+        self._is_taken = True
+        try:
+            self._run.run(lambda: self._save(self._frame, order))
+        finally:
+            self.close()
+        query = self._run.telling.query
+        return WriteReport(0 if query is None else query.written, elapsed_s=self.elapsed_s)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Run the query and yield its rows, in their order, once all are there."""

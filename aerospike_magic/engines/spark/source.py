@@ -166,13 +166,15 @@ class AerospikeDataSource(DataSource):
     def writer(self, schema: StructType, overwrite: bool) -> AerospikeWriter:
         """Check that rows of `schema` can be written, and how."""
         from aerospike_magic.connection import Connection
+        from aerospike_magic.engines.spark.progress_sender import ProgressAddress
         from aerospike_magic.engines.spark.write import AerospikeWriter, write_options
 
         settings = find_settings(self._parsed)
         how = write_options(schema, self._parsed, overwrite)
         with Connection(settings) as connection:
             namespace, set_name = connection.split_name(self._parsed.target)
-        return AerospikeWriter(settings, namespace, set_name, how, self._parsed.records_per_second)
+        progress = None if self._parsed.progress is None else ProgressAddress.parse(self._parsed.progress)
+        return AerospikeWriter(settings, namespace, set_name, how, self._parsed.records_per_second, progress)
 
 
 def register(spark: Any, *, push_down: bool = True) -> type[AerospikeDataSource]:

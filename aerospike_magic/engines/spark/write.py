@@ -19,6 +19,7 @@ from pyspark.sql.types import StructType
 
 from aerospike_magic.connection.settings import ConnectionSettings
 from aerospike_magic.engines.spark.options import SparkOptions
+from aerospike_magic.engines.spark.progress_sender import ProgressAddress, tell_written
 from aerospike_magic.engines.spark.reader import worker_connection
 from aerospike_magic.engines.spark.types import to_give
 from aerospike_magic.errors import ConfigError
@@ -50,6 +51,7 @@ class AerospikeWriter(DataSourceArrowWriter):
         namespace, set_name: where to.
         options: how rows become records.
         records_per_second: throttle of each task; 0 for none.
+        progress: where to tell how many rows were written, None for nowhere.
     """
 
     def __init__(
@@ -59,12 +61,14 @@ class AerospikeWriter(DataSourceArrowWriter):
         set_name: str,
         options: WriteOptions,
         records_per_second: int = 0,
+        progress: ProgressAddress | None = None,
     ) -> None:
         self._settings = settings
         self._namespace = namespace
         self._set_name = set_name
         self._options = options
         self._records_per_second = records_per_second
+        self._progress = progress
 
     def write(self, iterator: Iterator[pa.RecordBatch]) -> Written:
         """Write one task's rows; runs in an executor.
@@ -84,6 +88,11 @@ class AerospikeWriter(DataSourceArrowWriter):
         if report.failures:
             raise failed_rows(report, f"{self._namespace}.{self._set_name}")
         return Written(report.written)
+
+    def commit(self, messages: list[WriterCommitMessage | None]) -> None:
+        """Tell what all tasks have written; it was there before."""
+        if self._progress is not None:
+            tell_written(self._progress, sum(each.rows for each in messages if isinstance(each, Written)))
 
 
 def write_options(schema: StructType, options: SparkOptions, overwrite: bool) -> WriteOptions:

@@ -30,7 +30,7 @@ def test_the_host_stands_in_what_is_pickled() -> None:
     pytest.importorskip("pyspark", reason="pyspark is not installed: pip install 'aerospike-magic[spark]'")
     from aerospike_magic.engines.spark.reader import SharePartition
 
-    assert b"aerospike-node-host=10.0.0.1;" in pickle.dumps(SharePartition(Share(tuple(range(4096))), "10.0.0.1"))
+    assert b"aerospike-node-host=10.0.0.1;" in pickle.dumps(SharePartition(Share(tuple(range(4096))), host="10.0.0.1"))
     assert b"aerospike-node-host" not in pickle.dumps(SharePartition(Share((1,))))
 
 
