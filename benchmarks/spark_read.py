@@ -1,4 +1,4 @@
-"""(j) Spark, two cores: a set through this data source, against Parquet, the official client and Aerospike's JDBC driver.
+"""(j) Spark on two cores: a set through this source, against Parquet, the official client and Aerospike's JDBC driver.
 
 One session, in a process of its own. All contenders are warmed up and then take turns; what the first query of a
 fresh session takes is told beside it. The limit is the scan alone, of the same columns, in the driver's process.
@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from benchmarks.child import call
@@ -90,9 +91,9 @@ def measure(target: Target, repeat: int) -> Measurement:
         "j",
         f"{title}: {larger.records:,}",
         tuple(figures),
-        f"best of {len(samples['load ours'])} (official client: {len(samples['load official'])}) in turn, warm, planning and "
-        "result counted; the index is on the filtered bin; JDBC: Spark's JDBC source on 2 cores with 2,000,000 × 7, "
-        "as the design notes have it, not run here; server, JVM and Python share the machine's cores",
+        f"best of {len(samples['load ours'])} (official client: {len(samples['load official'])}) in turn, warm, "
+        "planning and result counted; the index is on the filtered bin; JDBC: Spark's JDBC source on 2 cores with "
+        "2,000,000 × 7, as the design notes have it, not run here; server, JVM and Python share the machine's cores",
         dict(samples),
     )
 
@@ -164,19 +165,19 @@ def compare(address: str, set_name: str, records: int, repeat: int) -> dict[str,
                 samples[f"{key} {name}"] = turns.seconds
 
         def contenders(query: Query, names: tuple[str, ...]) -> dict[str, Callable[[], object]]:
-            found: dict[str, Callable[[], object]] = {name: lambda name=name: by_view(name, query) for name in names}  # type: ignore[misc]
-            return found | {"scan": lambda: by_scan(query)}
+            by_names = {name: partial(by_view, name, query) for name in names}
+            return {**by_names, "scan": partial(by_scan, query)}
 
         for key, query in QUERIES.items():
             names = ("ours", "plain", "parquet")
             if query.filtered:
-                take(key, {"unindexed": lambda: by_view("ours", query)}, repeat)
+                take(key, {"unindexed": partial(by_view, "ours", query)}, repeat)
                 _make_index(connection, set_name)
             take(key, contenders(query, names), repeat)
             if query.columns:
                 # Slow, and its spread small beside its distance.
                 times = min(repeat, _OFFICIAL_TIMES)
-                samples[f"{key} official"] = [_timed(lambda: by_official_client(query)) for _ in range(times)]
+                samples[f"{key} official"] = [_timed(partial(by_official_client, query)) for _ in range(times)]
         connection.client.index_remove(NAMESPACE, INDEX)
     return {"samples": samples, "first_s": first_s}
 

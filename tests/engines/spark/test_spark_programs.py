@@ -123,3 +123,30 @@ def test_with_tls_and_a_login_through_tasks_that_die_and_no_secret_is_shown(run_
     for text in (*found["shown"], *found["errors"], found["log"]):
         for secret in (PASSWORD, WRONG):
             assert secret not in text, text[max(0, text.find(secret) - 300) : text.find(secret) + 50]
+
+
+@pytest.mark.parametrize("kind", ["connect", "cluster"])
+def test_a_cell_in_sessions_of_other_kinds(run_program, server, table, kind):
+    if kind == "connect":
+        pytest.importorskip("grpc", reason="Spark Connect needs grpcio: pip install 'pyspark[connect]'")
+    found = run_program("by_engine", address=server.address, table=table, kind=kind)
+    rows = by_id(found["rows"], ["__key"])
+    assert rows == {
+        i: {"id": i, "name": f"näme {i}", "even": i % 2 == 0, "half": i / 2, "tags": [i, i + 1]} for i in range(200)
+    }
+    assert found["whole"] == {"state": "done", "records": 200, "fraction": 1.0, "nodes": found["whole"]["nodes"]}
+    assert found["joined"] == [{"id": 1, "word": "a"}, {"id": 3, "word": "b"}]
+    assert found["lazy"] == [190, 191, 192, 193, 194]
+    ((name, pushed, columns),) = found["explained"]
+    assert (name, columns) == (table, ["id"])
+    assert "id > 190" in pushed
+    (column, missing, division) = found["errors"]
+    assert column == ["UnknownNameError", f"there is no column idd in {table} · did you mean id?", 7]
+    assert missing[0] == "UnknownNameError"
+    assert "Division by zero" in division[1]
+    assert division[2] == 7
+    assert found["stopped"]["ended"] == found["stopped"]["state"] == "cancelled"
+    assert found["stopped"]["took_s"] < 2
+    assert "stage 1 of 1" in found["stopped"]["activity"][0]
+    # That of the lazy result, which a Connect server looks up when it runs.
+    assert len(found["views"]) == (1 if kind == "connect" else 0)

@@ -61,7 +61,7 @@ def talk(spark, address, table, push_down):
         sink = read.schema("id bigint, name string, __generation bigint").load(table + "s")
         found.setdefault("streamed", []).append(sorted(tuple(row) for row in sink.collect()))
     found["errors"] = [
-        error_of(lambda: read.option("aerospike.seedhots", "x").load(table)),
+        error_of(lambda: read.option("aerospike.seedhots", "x").load(table).schema),
         error_of(lambda: read.load("test.nosuchset").collect()),
         error_of(lambda: written.write.format("aerospike").mode("append").save(table + "w")),
         error_of(lambda: read.option("aerospike.schema.flexible", "false").schema("name bigint").load(table).collect()),
