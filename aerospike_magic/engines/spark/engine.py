@@ -2,7 +2,7 @@
 
 A query is: parameters bound → one statement that only reads → its tables found → a temporary view for each place where
 a set or a local frame is named, known to this query only → the statement with these views' names, which Spark checks
-→ a DataFrame that runs when its rows are asked for. Tasks tell how far they are by themselves (`progress_sender`).
+→ a DataFrame that runs when its rows are asked for. Tasks tell how far they are by themselves (`scan.teller`).
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from aerospike_magic.engines.catalog import ClusterSets
 from aerospike_magic.engines.lexer import SPARK
 from aerospike_magic.engines.names import find_set, is_frame
 from aerospike_magic.engines.parameters import bind_parameters
+from aerospike_magic.engines.progress import ProgressReceiver, QueryProgress
 from aerospike_magic.engines.spark.columns import spark_schema
 from aerospike_magic.engines.spark.diagnose import Context, query_error, unlogged
 from aerospike_magic.engines.spark.frames import to_spark_frame, to_spark_value
 from aerospike_magic.engines.spark.jar import use_jar_here
 from aerospike_magic.engines.spark.jobs import is_connect, jobs_of
 from aerospike_magic.engines.spark.options import SparkOptions
-from aerospike_magic.engines.spark.progress_receiver import ProgressReceiver, QueryProgress
 from aerospike_magic.engines.spark.result import SparkResult, SparkRun, Telling
 from aerospike_magic.engines.spark.session import progress_hosts, start_session
 from aerospike_magic.engines.spark.source import register

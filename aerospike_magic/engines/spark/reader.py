@@ -27,12 +27,12 @@ from pyspark.sql.types import StructType
 from aerospike_magic.connection import Connection
 from aerospike_magic.connection.settings import ConnectionSettings
 from aerospike_magic.engines.spark.aggregates import PartialAggregates
-from aerospike_magic.engines.spark.progress_sender import ProgressAddress, TaskTeller, tell_plan
 from aerospike_magic.engines.spark.report import Counts, as_counts
 from aerospike_magic.engines.spark.top import TopRows
 from aerospike_magic.engines.spark.types import narrow, to_give
 from aerospike_magic.errors import MismatchError
 from aerospike_magic.scan import Mismatch, ScanPlan, Share
+from aerospike_magic.scan.teller import ProgressAddress, TaskTeller, tell_plan
 
 # Objects that the collector looks at, from which on it is worth to take them out of its sight.
 _MANY_OBJECTS = 20_000
@@ -101,7 +101,7 @@ class AerospikeReader(DataSourceReader):
         self._progress = progress
         self._scan_id = uuid.uuid4().hex
         if progress is not None:
-            tell_plan(progress, self._scan_id, plan, len(shares))
+            tell_plan(progress, self._scan_id, plan, len(shares), "Spark tasks")
 
     def __repr__(self) -> str:
         return f"AerospikeReader({self._plan.schema.name}, {self._plan.access_text})"

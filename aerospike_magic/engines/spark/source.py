@@ -98,9 +98,9 @@ class AerospikeDataSource(DataSource):
         """Plan a scan of the columns of `schema`: those of the relation, or what the user asked for."""
         from aerospike_magic.connection import Connection
         from aerospike_magic.engines.spark.columns import column_names, find_schema
-        from aerospike_magic.engines.spark.partitions import beside, throttle
-        from aerospike_magic.engines.spark.progress_sender import ProgressAddress
         from aerospike_magic.engines.spark.reader import AerospikeReader
+        from aerospike_magic.scan.tasks import beside, throttle
+        from aerospike_magic.scan.teller import ProgressAddress
 
         settings = find_settings(self._parsed)
         names = column_names(self._parsed)
@@ -135,9 +135,9 @@ class AerospikeDataSource(DataSource):
         """Plan the scan of which a stream reads windows of time, of the columns of `schema`."""
         from aerospike_magic.connection import Connection
         from aerospike_magic.engines.spark.columns import column_names, find_schema
-        from aerospike_magic.engines.spark.partitions import split, task_count, throttle
         from aerospike_magic.engines.spark.reader import AerospikeReader
         from aerospike_magic.engines.spark.stream_reader import AerospikeStreamReader, StreamOptions
+        from aerospike_magic.scan.tasks import split, task_count, throttle
 
         parsed = self._parsed
         stream = StreamOptions(parsed.stream_start, parsed.stream_lag_ms, parsed.stream_max_records)
@@ -166,8 +166,8 @@ class AerospikeDataSource(DataSource):
     def writer(self, schema: StructType, overwrite: bool) -> AerospikeWriter:
         """Check that rows of `schema` can be written, and how."""
         from aerospike_magic.connection import Connection
-        from aerospike_magic.engines.spark.progress_sender import ProgressAddress
         from aerospike_magic.engines.spark.write import AerospikeWriter, write_options
+        from aerospike_magic.scan.teller import ProgressAddress
 
         settings = find_settings(self._parsed)
         how = write_options(schema, self._parsed, overwrite)
@@ -275,8 +275,8 @@ def _shares(
     connection: Connection, plan: ScanPlan, options: SparkOptions, pushed: Pushed, cores: int
 ) -> tuple[list[Share], PartitionMap]:
     """Return what each task reads, and from which nodes."""
-    from aerospike_magic.engines.spark.partitions import split, task_count
     from aerospike_magic.filters.access import KeyLookup, Nothing
+    from aerospike_magic.scan.tasks import split, task_count
 
     partition_map = connection.partition_map(plan.namespace)
     is_small = isinstance(plan.access, KeyLookup | Nothing) or (pushed.limit is not None and pushed.limit.whole)

@@ -29,11 +29,11 @@ from pyspark.sql.datasource import DataSourceStreamReader, InputPartition
 
 from aerospike_magic.connection import Connection
 from aerospike_magic.connection.settings import ConnectionSettings
-from aerospike_magic.engines.spark.partitions import split
 from aerospike_magic.engines.spark.reader import AerospikeReader, SharePartition
 from aerospike_magic.engines.spark.stream_offsets import Offset, Part, Piece, pieces_between
 from aerospike_magic.errors import ConfigError, ConnectError
 from aerospike_magic.scan import ScanPlan, Share
+from aerospike_magic.scan.tasks import split
 from aerospike_magic.schema.types import DIGEST_NAME
 from aerospike_magic.wire.digest import N_PARTITIONS
 

@@ -19,10 +19,10 @@ from pyspark.sql.types import StructType
 
 from aerospike_magic.connection.settings import ConnectionSettings
 from aerospike_magic.engines.spark.options import SparkOptions
-from aerospike_magic.engines.spark.progress_sender import ProgressAddress, tell_written
 from aerospike_magic.engines.spark.reader import worker_connection
 from aerospike_magic.engines.spark.types import to_give
 from aerospike_magic.errors import ConfigError
+from aerospike_magic.scan.teller import ProgressAddress, tell_written
 from aerospike_magic.write import MODES, WriteOptions, Writer, check_columns, failed_rows
 from aerospike_magic.write.options import GenerationPolicy, Mode
 

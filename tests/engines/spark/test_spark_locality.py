@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from aerospike_magic.engines.spark.partitions import beside, split
 from aerospike_magic.scan.share import Share
+from aerospike_magic.scan.tasks import beside, split
 
 THREE_NODES = [p % 3 for p in range(4096)]
 

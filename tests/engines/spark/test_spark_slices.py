@@ -6,8 +6,8 @@ import uuid
 
 import pytest
 
-from aerospike_magic.engines.spark.partitions import split
 from aerospike_magic.scan import Scan, ScanOptions, plan_scan
+from aerospike_magic.scan.tasks import split
 from aerospike_magic.wire.digest import partition_id
 
 N = 3_000

@@ -1,4 +1,4 @@
-"""4,096 Aerospike partitions onto any number of Spark tasks, every record in exactly one.
+"""4,096 Aerospike partitions onto any number of tasks, every record in exactly one.
 
 Up to 4,096 tasks, a task reads whole partitions; above that, a partition is sliced among its tasks by a part of the
 digest (see `scan.share`). Tasks are cut from the partitions in the order of the nodes that own them, so that a task
@@ -38,7 +38,7 @@ def task_count(
     """
     if count is not None:
         if not 1 <= count <= MAX_TASKS:
-            raise ConfigError(f"{count:,} Spark partitions are asked for", hint=f"it is 1 to {MAX_TASKS:,}")
+            raise ConfigError(f"{count:,} tasks are asked for", hint=f"it is 1 to {MAX_TASKS:,}")
         return count
     if factor is not None:
         if not 0 <= factor <= MAX_FACTOR:

@@ -1,9 +1,9 @@
 """How far a task is, told to the notebook while it runs.
 
-A cell gives its scans an address. The planning process and each Python worker open one TCP connection to it and send
-lines of JSON. What cannot be told is left untold: a task neither waits for the notebook nor fails for it. The notebook
-answers with nothing but the wish that a query ends, which a task hears at its next report, so that a scan lets go of
-the cluster at once, whatever Spark's own patience with Python workers is.
+A cell gives its scans an address. The planning process and each process that runs tasks open one TCP connection to it
+and send lines of JSON. What cannot be told is left untold: a task neither waits for the notebook nor fails for it. The
+notebook answers with nothing but the wish that a query ends, which a task hears at its next report, so that a scan lets
+go of the cluster at once, whatever the engine's own patience with its tasks is.
 
 A line is ``{"token", "reference", "scan", "kind": "plan" | "task" | "written", …}``; `planned` and `reported` say
 what else.
@@ -101,9 +101,17 @@ class TaskTeller:
         channel.send(self._address, self._head | reported(progress, mismatches))
 
 
-def tell_plan(address: ProgressAddress, scan: str, plan: ScanPlan, n_tasks: int) -> None:
-    """Tell what a scan will do; called once, where it is planned."""
-    message = {"scan": scan, "kind": "plan", "tasks": n_tasks} | planned(plan)
+def tell_plan(address: ProgressAddress, scan: str, plan: ScanPlan, n_tasks: int, task_name: str) -> None:
+    """Tell what a scan will do; called once, where it is planned.
+
+    Args:
+        address: where to.
+        scan: its name, which its tasks tell too.
+        plan: the scan, of the whole set.
+        n_tasks: how many tasks it has.
+        task_name: what the engine calls them, for people, such as "Spark tasks".
+    """
+    message = {"scan": scan, "kind": "plan", "tasks": n_tasks, "task_name": task_name} | planned(plan)
     _channel(address.host, address.port).send(address, message)
 
 

@@ -11,12 +11,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from aerospike_magic.engines.spark.partitions import split
-from aerospike_magic.engines.spark.progress_receiver import ProgressReceiver
-from aerospike_magic.engines.spark.progress_sender import ProgressAddress, TaskTeller, tell_plan
+from aerospike_magic.engines.progress import ProgressReceiver
 from aerospike_magic.errors import ConfigError, ScanCancelled
 from aerospike_magic.scan import Mismatch, plan_scan
 from aerospike_magic.scan.progress import NodeProgress, PartitionState, ScanProgress
+from aerospike_magic.scan.tasks import split
+from aerospike_magic.scan.teller import ProgressAddress, TaskTeller, tell_plan
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def address_of(query, reference=0):
 def test_tasks_add_up_to_the_scan(query, plan, n_tasks):
     shares = split(n_tasks)
     at = address_of(query)
-    tell_plan(at, "scan", plan, n_tasks)
+    tell_plan(at, "scan", plan, n_tasks, "tasks")
     half = n_tasks // 2
     for number, share in enumerate(shares):
         teller = TaskTeller(at, "scan", number, share.modulus)
@@ -101,7 +101,7 @@ def test_tasks_add_up_to_the_scan(query, plan, n_tasks):
 def test_a_task_that_runs_again_counts_once(query, plan):
     (share,) = split(1)
     at = address_of(query)
-    tell_plan(at, "scan", plan, 1)
+    tell_plan(at, "scan", plan, 1, "tasks")
     first = TaskTeller(at, "scan", 0, 1)
     first.tell(snapshot(share, 0.7, records=70))
     first.finish(snapshot(share, 0.7, records=70, state="failed"), [Mismatch("b", 5, "x")])
@@ -119,7 +119,7 @@ def test_a_task_that_runs_again_counts_once(query, plan):
 def test_a_limit_leaves_partitions_unread_and_says_so(query, plan):
     shares = split(4)
     at = address_of(query)
-    tell_plan(at, "scan", plan, 4)
+    tell_plan(at, "scan", plan, 4, "tasks")
     TaskTeller(at, "scan", 0, 1).finish(snapshot(shares[0], 0.2, state="cancelled"), [])
     wait_until(lambda: query.snapshots)
     query.end("done")
@@ -127,13 +127,13 @@ def test_a_limit_leaves_partitions_unread_and_says_so(query, plan):
 
 
 def test_what_was_planned_explains_itself(query, plan):
-    tell_plan(address_of(query, 1), "b", replace(plan, limit=3), 2)
-    tell_plan(address_of(query, 0), "a", plan, 1)
+    tell_plan(address_of(query, 1), "b", replace(plan, limit=3), 2, "tasks")
+    tell_plan(address_of(query, 0), "a", plan, 1, "tasks")
     query.wait_for_plans(2, 5)
     first, second = query.explanations
     assert (first.table, first.partitions, first.objects) == ("demo.airlines", 4096, 16)
     assert second.estimated_rows == 3
-    assert ("Spark tasks", "2") in second.details
+    assert ("tasks", "2") in second.details
     assert query.untold == ("demo.airlines",)
 
 
@@ -142,7 +142,7 @@ def test_a_stopped_query_is_heard_by_its_tasks_and_by_no_other(receiver, query, 
     other = receiver.open({"demo": connection.partition_map("demo")})
     tellers = []
     for each in (query, other):
-        tell_plan(address_of(each), "scan", plan, 1)
+        tell_plan(address_of(each), "scan", plan, 1, "tasks")
         tellers.append(TaskTeller(address_of(each), "scan", 0, 1))
         tellers[-1].tell(snapshot(share, 0.1))
     wait_until(lambda: query.snapshots and other.snapshots)
@@ -189,7 +189,7 @@ def test_a_task_does_not_wait_for_a_notebook_that_is_gone(plan):
     receiver.close()
     (share,) = split(1)
     started = time.monotonic()
-    tell_plan(address, "scan", plan, 1)
+    tell_plan(address, "scan", plan, 1, "tasks")
     teller = TaskTeller(address, "scan", 0, 1)
     for _ in range(200):
         teller.tell(snapshot(share, 0.5))

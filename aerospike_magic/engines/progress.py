@@ -1,7 +1,7 @@
 """The progress of queries whose tasks run elsewhere, put together again from what each task tells.
 
 One thread listens for all queries of an engine; what does not begin with the token of a query that runs is hung up on.
-A task counts once: an attempt that Spark gave up is replaced by the next, and of two that run at the same time the
+A task counts once: an attempt that the engine gave up is replaced by the next, and of two that run at the same time the
 first to end counts. Above 4,096 tasks several read slices of one partition, which is done when all of them are.
 """
 
@@ -25,7 +25,6 @@ import numpy.typing as npt
 
 from aerospike_magic.connection import PartitionMap
 from aerospike_magic.engines.base import QueryProgressCallback, ScanExplanation
-from aerospike_magic.engines.spark.progress_sender import ProgressAddress
 from aerospike_magic.scan.progress import (
     N_PARTITIONS,
     Mismatch,
@@ -34,6 +33,7 @@ from aerospike_magic.scan.progress import (
     ScanProgress,
     ScanState,
 )
+from aerospike_magic.scan.teller import ProgressAddress
 
 _LONGEST_LINE = 1 << 20
 _TOKEN_BYTES = 8
@@ -49,7 +49,7 @@ class ProgressReceiver:
 
     Args:
         bind: the address to listen on.
-        advertised: the host that executors connect to.
+        advertised: the host that tasks connect to.
     """
 
     def __init__(self, bind: str = "127.0.0.1", advertised: str | None = None) -> None:
@@ -319,7 +319,7 @@ class _Scan:
             return
         before = self.running.pop(task, message)
         if message["state"] == "failed" and before["attempt"] == message["attempt"]:
-            return  # Spark runs the task again
+            return  # the engine runs the task again
         self._done.add(task)
         self._counts.add(message)
         self._slices_done += states == PartitionState.DONE
@@ -385,7 +385,7 @@ class _Scan:
             partitions=int(plan["partitions"]),
             objects=int(plan["objects"]),
             estimated_rows=int(plan["estimated"]),
-            details=(*details, ("Spark tasks", f"{int(plan['tasks']):,}")),
+            details=(*details, (str(plan["task_name"]), f"{int(plan['tasks']):,}")),
         )
 
     def _partitions(self) -> npt.NDArray[np.uint8]:

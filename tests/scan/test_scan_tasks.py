@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aerospike_magic.engines.spark.partitions import MAX_TASKS, split, task_count, throttle
 from aerospike_magic.errors import ConfigError
+from aerospike_magic.scan.tasks import MAX_TASKS, split, task_count, throttle
 
 COUNTS = [1, 2, 3, 7, 64, 4095, 4096, 4097, 8192, 10_000, 32_768]
 THREE_NODES = [p % 3 for p in range(4096)]
