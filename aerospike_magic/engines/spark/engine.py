@@ -28,10 +28,11 @@ from aerospike_magic.engines.spark.frames import to_spark_frame, to_spark_value
 from aerospike_magic.engines.spark.jar import use_jar_here
 from aerospike_magic.engines.spark.jobs import is_connect, jobs_of
 from aerospike_magic.engines.spark.options import SparkOptions
-from aerospike_magic.engines.spark.result import SparkResult, SparkRun, Telling
+from aerospike_magic.engines.spark.result import SparkResult, SparkRun
 from aerospike_magic.engines.spark.session import progress_hosts, start_session
 from aerospike_magic.engines.spark.source import register
 from aerospike_magic.engines.spark.statements import Reference, Rewritten, Statement, read_statement, rewrite
+from aerospike_magic.engines.telling import Telling
 from aerospike_magic.scan.progress import N_PARTITIONS
 from aerospike_magic.schema.types import METADATA_NAMES, SetSchema
 
