@@ -187,7 +187,7 @@ class Service(Protocol):
         max_count: int,
         token: bytes | None,
     ) -> SplitBatch:
-        """Return splits of the rows whose `index_columns` equal one of the keys; `keys` is a list of values a column."""
+        """Return splits of the rows whose `index_columns` equal one of the keys; `keys`: a list of values a column."""
 
     def rows(self, split_id: bytes, columns: Sequence[str], max_bytes: int, token: bytes | None) -> Page:
         """Return a page of a split of at most about `max_bytes`."""
