@@ -22,7 +22,8 @@ class ScanOptions:
         records_per_second: throttle, for each node, as Aerospike counts it; 0 = none.
         timeout_s: seconds without a byte from a node that still runs the query, before it is asked elsewhere.
         total_timeout_s: seconds for the whole scan; None = no limit.
-        give_up_s: seconds that a partition may be unavailable, or fail without progress, before the scan fails.
+        give_up_s: seconds that a partition may be unavailable, or fail without progress, before the scan fails;
+            20 times as long while a node is only busy, with as many queries as its ``query-threads-limit`` allows.
         on_mismatch: "null" makes a value that does not fit its column NULL and counts it, "error" raises.
         partitions_per_request: partitions of one request; None = by the number of workers.
         buffered_bytes: how much may wait for a slow consumer, in bytes of record batches.

@@ -246,9 +246,9 @@ class Scan:
         for scan_pass in self._passes:
             if partition_map is not None:
                 scan_pass.tracker.reassign(partition_map)
-            partitions, reason = scan_pass.tracker.given_up()
+            partitions, reason, waited_s = scan_pass.tracker.given_up()
             if partitions:
-                raise _unavailable(partitions, reason, self.progress, self.plan.options.give_up_s)
+                raise _unavailable(partitions, reason, self.progress, waited_s)
 
     def _tell(self) -> None:
         callback = self.plan.options.on_progress
@@ -293,12 +293,12 @@ class Scan:
 
 
 def _unavailable(
-    partitions: tuple[int, ...], reason: BaseException | None, progress: ScanProgress, give_up_s: float
+    partitions: tuple[int, ...], reason: BaseException | None, progress: ScanProgress, waited_s: float
 ) -> PartitionsUnavailable:
     shown = ", ".join(map(str, partitions[:8])) + (" …" if len(partitions) > 8 else "")
     why = reason.message if isinstance(reason, AerospikeMagicError) else str(reason)
     return PartitionsUnavailable(
-        f"{len(partitions):,} of 4,096 partitions could not be read for {give_up_s:g} s: {shown} ({why})",
+        f"{len(partitions):,} of 4,096 partitions could not be read for {waited_s:g} s: {shown} ({why})",
         partitions=partitions,
         node=reason.node if isinstance(reason, AerospikeMagicError) else None,
         hint=f"{progress.records:,} records from {progress.partitions_done:,} partitions were read, "

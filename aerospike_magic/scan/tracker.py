@@ -2,7 +2,8 @@
 
 Workers take groups of partitions that one node owns, and hand each group back as finished, or as failed with a
 reason. A failed partition waits a little, then goes to whoever owns it by then, to be read on from its last record.
-A partition that made no progress for `give_up_s` ends the scan: nothing partial is presented as whole.
+A partition that made no progress for `give_up_s` ends the scan: nothing partial is presented as whole. A node that
+runs as many queries as it may is waited for longer: those who wait for their turn are not in trouble.
 
 Groups start small, so that the first rows and the first progress come early, and grow to `group_size`, so that a
 lost connection costs little and workers finish together.
@@ -25,6 +26,8 @@ from aerospike_magic.scan.progress import N_PARTITIONS, PartitionState
 _FIRST_GROUP_SHARE = 8
 _FIRST_WAIT_S = 0.05
 _LONGEST_WAIT_S = 1.0
+_BUSY_PATIENCE = 20
+"""How many times as long a node may be busy with other queries as it may fail."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class _Trouble:
     reason: BaseException
     tries: int = 1
     again_at: float = 0.0
+    is_busy: bool = False
 
 
 @dataclass
@@ -123,20 +127,21 @@ class PartitionTracker:
                 self._note_trouble(lost, reason, PartitionState.UNAVAILABLE)
             self._changed.notify_all()
 
-    def fail(self, group: Group, reason: BaseException, made_progress: bool) -> None:
+    def fail(self, group: Group, reason: BaseException, made_progress: bool, *, is_busy: bool = False) -> None:
         """Take a group back as not finished; its partitions will be asked for again.
 
         Args:
             group: what `take` returned.
             reason: what happened.
             made_progress: whether records came before it happened: then the clock for giving up starts anew.
+            is_busy: whether the node has no room for another query, and is well otherwise.
         """
         with self._changed:
             self._put_down(group)
             if made_progress:
                 for partition in group.partitions:
                     self._trouble.pop(partition, None)
-            self._note_trouble(group.partitions, reason, PartitionState.RETRYING)
+            self._note_trouble(group.partitions, reason, PartitionState.RETRYING, is_busy)
             self._changed.notify_all()
 
     def reassign(self, partition_map: PartitionMap) -> None:
@@ -157,13 +162,16 @@ class PartitionTracker:
         with self._changed:
             return bool(self._trouble) or bool((self._owners[self._in_line()] < 0).any())
 
-    def given_up(self) -> tuple[tuple[int, ...], BaseException | None]:
-        """Return the partitions that have failed for too long, and why; empty when there are none."""
+    def given_up(self) -> tuple[tuple[int, ...], BaseException | None, float]:
+        """Return the partitions that have failed for too long, why, and for how many seconds; empty when none have."""
         with self._changed:
             self._note_orphans()
             now = time.monotonic()
-            hopeless = [p for p, t in self._trouble.items() if now - t.since > self.give_up_s]
-            return tuple(sorted(hopeless)), self._trouble[hopeless[0]].reason if hopeless else None
+            hopeless = [p for p, t in self._trouble.items() if now - t.since > self._patience_s(t)]
+            if not hopeless:
+                return (), None, 0.0
+            first = self._trouble[hopeless[0]]
+            return tuple(sorted(hopeless)), first.reason, self._patience_s(first)
 
     def snapshot(self) -> tuple[bytes, bytes]:
         """Return the states and the owners of all partitions, a byte each."""
@@ -225,11 +233,18 @@ class PartitionTracker:
         self._taken[list(group.partitions)] = False
         self._active[group.node_index] -= 1
 
-    def _note_trouble(self, partitions: Iterable[int], reason: BaseException, state: PartitionState) -> None:
+    def _patience_s(self, trouble: _Trouble) -> float:
+        return self.give_up_s * (_BUSY_PATIENCE if trouble.is_busy else 1)
+
+    def _note_trouble(
+        self, partitions: Iterable[int], reason: BaseException, state: PartitionState, is_busy: bool = False
+    ) -> None:
         now = time.monotonic()
         for partition in partitions:
             self.retries += 1
             trouble = self._trouble.setdefault(partition, _Trouble(now, reason, tries=0))
+            if trouble.is_busy != is_busy:
+                trouble.since, trouble.is_busy = now, is_busy
             trouble.reason = reason
             trouble.tries += 1
             trouble.again_at = now + min(_FIRST_WAIT_S * 2 ** (trouble.tries - 1), _LONGEST_WAIT_S)

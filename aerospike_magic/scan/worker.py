@@ -29,9 +29,13 @@ _PASSING = frozenset(
         ResultCode.DEVICE_OVERLOAD,
         ResultCode.EXPIRED_SESSION,
         ResultCode.QUOTA_EXCEEDED,
-        210,  # a queue of queries is full (as_query_manager_start_job)
+        ResultCode.FORBIDDEN,
+        210,  # a queue of queries is full
     )
 )
+# To a scan this says one thing only: `query-threads-limit` is reached (query_manager.c, as_query_manager_start_job).
+_BUSY = ResultCode.FORBIDDEN
+_BUSY_TEXT = "it runs as many queries as its query-threads-limit allows"
 _RECEIVE_BUFFER_BYTES = 4 << 20
 _QUESTION = "?"
 _QUESTION_TIMEOUT_S = 2.0
@@ -146,7 +150,8 @@ class Worker(threading.Thread):
                 if scan_pass.on_omitted is not None:
                     # Records passed over before the cut lie behind the resume points: nobody would count them.
                     scan_pass.on_omitted(group.partitions)
-                scan_pass.tracker.fail(group, error, self.decoder.n_records > before)
+                is_busy = isinstance(error, ServerError) and error.code == _BUSY
+                scan_pass.tracker.fail(group, error, self.decoder.n_records > before, is_busy=is_busy)
             finally:
                 self.job = None
                 self._add(self.records_by_node, node_index, self.decoder.n_records - before)
@@ -170,8 +175,9 @@ class Worker(threading.Thread):
         answer = self.decoder.answer()
         if answer.result_code != ResultCode.OK:
             self._drop_socket(group.node.name)
+            why = _BUSY_TEXT if answer.result_code == _BUSY else result_text(answer.result_code)
             raise ServerError(
-                f"the server refused a scan: {result_text(answer.result_code)}",
+                f"the server refused a scan: {why}",
                 code=answer.result_code,
                 node=str(group.node),
             )

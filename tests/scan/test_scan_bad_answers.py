@@ -54,7 +54,7 @@ def test_many_cuts_everywhere(cluster: DevServer, joined: Connection) -> None:
 
 
 @pytest.mark.parametrize("late", [False, True])
-@pytest.mark.parametrize("code", [7, 9, 11, 14, 18, 210])
+@pytest.mark.parametrize("code", [7, 9, 11, 14, 18, 22, 210])
 def test_an_error_that_passes(cluster: DevServer, joined: Connection, code: int, late: bool) -> None:
     cluster.control.refuse(ALL, code, 4, late=late)
     table, progress = scan_all(joined, options=FAST)
@@ -63,7 +63,7 @@ def test_an_error_that_passes(cluster: DevServer, joined: Connection, code: int,
 
 
 @pytest.mark.parametrize("late", [False, True])
-@pytest.mark.parametrize("code", [1, 4, 8, 15, 16, 20, 22, 81, 201])
+@pytest.mark.parametrize("code", [1, 4, 8, 15, 16, 20, 81, 201])
 def test_an_error_that_does_not_pass(cluster: DevServer, joined: Connection, code: int, late: bool) -> None:
     cluster.control.refuse(1, code, late=late)
     with pytest.raises(ServerError) as caught:
@@ -78,6 +78,19 @@ def test_an_error_that_never_passes(cluster: DevServer, joined: Connection) -> N
     with pytest.raises(PartitionsUnavailable, match="device") as caught:
         scan_all(joined, options=replace(FAST, give_up_s=0.8))
     assert str(cluster.ports[1]) in (caught.value.node or "")
+
+
+def test_a_node_that_runs_as_many_queries_as_it_may_is_waited_for(cluster: DevServer, joined: Connection) -> None:
+    cluster.control.refuse(1, 22, 40)
+    table, progress = scan_all(joined, options=replace(FAST, give_up_s=0.1))
+    check_bench(table)
+    assert progress.retries > 0
+
+
+def test_a_node_that_stays_busy_is_given_up_with_what_to_look_at(cluster: DevServer, joined: Connection) -> None:
+    cluster.control.refuse(1, 22, 10_000)
+    with pytest.raises(PartitionsUnavailable, match=r"for 0\.6 s: .*query-threads-limit"):
+        scan_all(joined, options=replace(FAST, give_up_s=0.03))
 
 
 # -- sets that change, and odd records --

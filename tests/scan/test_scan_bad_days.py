@@ -335,7 +335,7 @@ def test_everything_at_once(cluster: DevServer, joined: Connection, seed: int) -
         elif kind == 3:
             orders.cut(ALL, chance.randrange(100_000), 2)
         elif kind == 4:
-            orders.refuse(ALL, chance.choice([7, 9, 11, 14, 18, 210]), 2, late=chance.random() < 0.5)
+            orders.refuse(ALL, chance.choice([7, 9, 11, 14, 18, 22, 210]), 2, late=chance.random() < 0.5)
         elif kind == 5:
             orders.withhold(range(first, first + 200))
             time.sleep(chance.random() * 0.2)

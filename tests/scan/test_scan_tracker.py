@@ -97,24 +97,32 @@ def test_a_partition_that_keeps_failing_is_given_up_with_its_reason() -> None:
     deadline = time.monotonic() + 5
     while not tracker.given_up()[0] and time.monotonic() < deadline:
         tracker.fail(take(tracker), reason, made_progress=False)
-    assert tracker.given_up() == ((5,), reason)
+    assert tracker.given_up() == ((5,), reason, tracker.give_up_s)
 
 
 def test_progress_restarts_the_clock_for_giving_up() -> None:
-    tracker = PartitionTracker(partition_map(A), [5], group_size=1, give_up_s=0.2)
+    tracker = PartitionTracker(partition_map(A), [5], group_size=1, give_up_s=1.0)
     for _ in range(5):
         tracker.fail(take(tracker), OSError("cut"), made_progress=True)
-        time.sleep(0.06)
-    assert tracker.given_up() == ((), None)
+        time.sleep(0.25)
+    assert tracker.given_up() == ((), None, 0.0)
+
+
+def test_a_busy_node_is_waited_for_longer_than_one_in_trouble() -> None:
+    tracker = PartitionTracker(partition_map(A), [5], group_size=1, give_up_s=0.05)
+    for _ in range(3):
+        tracker.fail(take(tracker), OSError("full"), made_progress=False, is_busy=True)
+        time.sleep(0.03)
+        assert tracker.given_up() == ((), None, 0.0)
 
 
 def test_a_partition_without_an_owner_is_in_trouble_until_it_has_one() -> None:
     nobody = PartitionMap("test", np.full(4096, -1, np.int16), (A,))
     tracker = PartitionTracker(nobody, [7], group_size=1, give_up_s=0.05)
     assert tracker.needs_map
-    assert tracker.given_up() == ((), None)
+    assert tracker.given_up() == ((), None, 0.0)
     time.sleep(0.1)
-    partitions, reason = tracker.given_up()
+    partitions, reason, _ = tracker.given_up()
     assert partitions == (7,)
     assert "no node owns it" in str(reason)
     tracker.reassign(partition_map(A))
