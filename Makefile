@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Tests run side by side, but not on a server that they share.
+TEST_PROCESSES ?= $(if $(AEROSPIKE_TEST_HOST),0,2)
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
@@ -23,7 +25,7 @@ demo: $(STAMP)  ## run a %%aerosql cell over 336,776 flights in the embedded ser
 	@$(BIN)/aerospike-magic demo
 
 test: $(STAMP)  ## run the tests (against AEROSPIKE_TEST_HOST=host:port, or the embedded server)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup
 
 lint: $(STAMP)  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -7,6 +7,7 @@ the flight data is written to `demo` once, by the official client, and stays the
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import warnings
@@ -28,6 +29,17 @@ SPARK_SETTINGS = {
     "spark.python.task.killTimeout": "200ms",
     "spark.sql.session.timeZone": "UTC",
 }
+
+
+ENGINES = ("spark", "trino", "presto")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes share the tests (`make test`), a file stays together, and so does all of one engine."""
+    for item in items:
+        words = set(re.split(r"\W|_", item.nodeid))
+        engine = next((name for name in ENGINES if name in words), None)
+        item.add_marker(pytest.mark.xdist_group(engine or item.path.name))
 
 
 @pytest.fixture(scope="session")

@@ -72,8 +72,9 @@ def test_progress_is_told_by_node(cluster: DevServer, joined: Connection) -> Non
 def test_a_node_is_killed(cluster: DevServer, joined: Connection, share: float, node: int) -> None:
     table, progress = scan_all(joined, [(share, lambda: cluster.control.stop_node(node))])
     check_bench(table)
-    assert progress.retries > 0
     assert progress.state == "done"
+    if share < 0.9:  # so late, the node may have sent everything
+        assert progress.retries > 0
 
 
 def test_a_node_is_killed_and_nobody_notices_for_a_while(cluster: DevServer, joined: Connection) -> None:
