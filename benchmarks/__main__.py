@@ -26,6 +26,7 @@ MEASUREMENTS = {
     "i": "bulk_write",
     "j": "spark_read",
     "k": "spark_tasks",
+    "l": "trino_read",
 }
 
 
