@@ -26,6 +26,7 @@ CENTRAL = "https://repo.maven.apache.org/maven2"
 
 VARIABLE = "AEROSPIKE_MAGIC_MAVEN"
 N_TRIES = 5
+WAIT_S = 1.0
 TIMEOUT_S = 30.0
 CHUNK = 1 << 20
 
@@ -119,7 +120,7 @@ def _download(artifact: Artifact, part: Path, on_bytes: OnBytes) -> None:
     failure = "nothing came"
     for attempt in range(N_TRIES):
         if attempt:
-            time.sleep(min(2.0**attempt / 2, 8.0))
+            time.sleep(WAIT_S * 2.0 ** (attempt - 1))
         try:
             _download_rest(url, artifact, part, on_bytes)
             _check(url, artifact, part)

@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from aerospike_magic.engines.trino.server.asking import ask_info, run_trivial_query
+from aerospike_magic.engines.trino.server.asking import ask_info, run_query
 from aerospike_magic.engines.trino.server.catalogs import Catalogs, all_catalogs
 from aerospike_magic.engines.trino.server.fetch import OnProgress, ServerProgress, fetch_server
 from aerospike_magic.engines.trino.server.java import find_java, java_version
@@ -197,14 +197,13 @@ class LocalServer:
             info = ask_info(self.host, self.port)
             if info is not None and info.get("environment") != environment:
                 raise _PortTaken
-            if (
-                info is not None
-                and info.get("starting") is False
-                and run_trivial_query(self.kind, self.host, self.port)
-            ):
+            if info is not None and info.get("starting") is False and self._runs_queries():
                 return
             time.sleep(_POLL_S)
         raise self._failure("was not ready in time")
+
+    def _runs_queries(self) -> bool:
+        return run_query(self.kind, self.host, self.port, "SELECT 1") == [[1]]
 
     def _failure(self, what: str) -> Exception:
         """Say what went wrong; called when the server has ended or has had its time."""
