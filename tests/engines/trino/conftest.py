@@ -107,7 +107,7 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def small(repository: Repository, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Release:
-    """A release like Trino's, of an archive with links, and Presto's, of jars and a plugin's zip; it is what is fetched."""
+    """What is fetched: like Trino an archive with links, and like Presto jars and a plugin's zip."""
     release = Release(
         kind="trino",
         title="Small",

@@ -104,7 +104,7 @@ def test_the_heap_suits_the_machine():
             "BindException: Cannot assign requested address",
         ),
         (
-            ["2026-11-28T11:24:36.555Z\tERROR\tmain\tcom.facebook.presto.server.PrestoServer\tNo factory for connector x"],
+            ["2026-11-28T11:24:36.555Z\tERROR\tmain\tcom.facebook.presto.Server\tNo factory for connector x"],
             "No factory for connector x",
         ),
         (["Error: Could not find or load main class x.Main", "Caused by nothing"],
