@@ -38,7 +38,8 @@ def test_rows_are_those_of_the_set(ask, engine):
 
 def test_a_set_is_joined_with_another_catalog(ask):
     rows = ask(
-        "SELECT a.name, n.name FROM aerospike.demo.airlines a JOIN tpch.tiny.nation n ON length(a.carrier) = n.nationkey "
+        "SELECT a.name, n.name FROM aerospike.demo.airlines a "
+        "JOIN tpch.tiny.nation n ON length(a.carrier) = n.nationkey "
         "WHERE a.carrier = 'UA'"
     )
     assert rows == [["United Air Lines Inc.", "BRAZIL"]]
