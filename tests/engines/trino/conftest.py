@@ -24,6 +24,7 @@ class Repository(ThreadingHTTPServer):
     Attributes:
         files: path → bytes.
         asked: path and range of each request, in order.
+        logins: what the requests said of who asks.
         cut: how many bytes each of the next answers has before the connection ends; then all.
         refuse: codes that the next requests are answered with.
         damage: how many of the next answers have a wrong byte.
@@ -36,6 +37,7 @@ class Repository(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.files: dict[str, bytes] = {}
         self.asked: list[tuple[str, str | None]] = []
+        self.logins: set[str | None] = set()
         self.cut: list[int] = []
         self.refuse: list[int] = []
         self.damage = 0
@@ -57,6 +59,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         wanted = self.headers.get("Range")
+        self.server.logins.add(self.headers.get("Authorization"))
         self.server.asked.append((self.path, wanted))
         is_digest = self.path.endswith(".sha1")
         if self.server.refuse and not is_digest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import random
 
@@ -119,11 +120,18 @@ def test_a_file_that_is_not_there_is_told_at_once(repository, tmp_path):
     assert len(repository.asked) == 1
 
 
-def test_no_repository_is_told_without_the_secret_of_its_address(artifact, tmp_path, monkeypatch):
-    monkeypatch.setenv(VARIABLE, "http://me:hunter2@127.0.0.1:9/maven/")
+def test_who_asks_is_told_to_a_mirror_that_wants_it(repository, artifact, tmp_path, monkeypatch):
+    monkeypatch.setenv(VARIABLE, repository.url.replace("http://", "http://me:h%40nter2@"))
+    assert fetch_artifact(artifact, tmp_path).read_bytes() == DATA
+    assert repository.logins == {"Basic " + base64.b64encode(b"me:h@nter2").decode()}
+
+
+@pytest.mark.parametrize("port", [":9", ""])
+def test_no_repository_is_told_without_the_secret_of_its_address(artifact, tmp_path, monkeypatch, port):
+    monkeypatch.setenv(VARIABLE, f"http://me:hunter2@127.0.0.1{port}/maven/")
     with pytest.raises(EngineServerError, match="could not be fetched in 5 tries") as caught:
         fetch_artifact(artifact, tmp_path)
-    assert "http://127.0.0.1:9/maven/org/example/deep/" in caught.value.hint
+    assert f"http://127.0.0.1{port}/maven/org/example/deep/" in caught.value.hint
     assert "hunter2" not in str(caught.value)
 
 

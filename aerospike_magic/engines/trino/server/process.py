@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -106,20 +107,14 @@ class LocalServer:
         if on_progress is not None:
             on_progress(ServerProgress("start", f"{release.title} {release.version}"))
         deadline = time.monotonic() + timeout_s
-        for attempt in range(N_PORTS):
-            server = cls(release, port or _free_port(), memory or heap_bytes(), list(checked))
-            try:
+        for _ in range(1 if port else N_PORTS):
+            with contextlib.suppress(_PortTaken):
+                server = cls(release, _find_port(port), memory or heap_bytes(), list(checked))
                 server._run(release, java, home, checked, deadline)
-            except _PortTaken:
-                if port or attempt == N_PORTS - 1:
-                    raise EngineServerError(
-                        f"port {server.port} is taken", hint="another port, or 0 for a free one"
-                    ) from None
-                continue
-            if on_progress is not None:
-                on_progress(ServerProgress("ready", server._title))
-            return server
-        raise AssertionError("unreachable")
+                if on_progress is not None:
+                    on_progress(ServerProgress("ready", server._title))
+                return server
+        raise EngineServerError(f"port {port} is taken" if port else "no port is free", hint="choose another port")
 
     @property
     def url(self) -> str:
@@ -160,21 +155,16 @@ class LocalServer:
         """Start Java and wait until it is ready; leave nothing behind if it does not get that far."""
         environment = f"aerospike_magic_{secrets.token_hex(6)}"
         folder = Path(tempfile.mkdtemp(prefix=f"aerospike-magic-{self.kind}-"))
-        write_settings(folder, release, home, self.port, environment, catalogs)
-        command = java_command(java, release, home, folder, self.heap, java_version(java) or release.java[0])
-        self._launcher = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(Path(__file__).with_name("launcher.py")), str(folder), *command],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            env={name: value for name, value in os.environ.items() if name not in _NOT_FOR_JAVA},
-            # A notebook's interrupt goes to the whole process group; the server is not what the user means by it.
-            process_group=0,
-        )
+        try:
+            write_settings(folder, release, home, self.port, environment, catalogs)
+            command = java_command(java, release, home, folder, self.heap, java_version(java) or release.java[0])
+            launcher = _launch(folder, command)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)  # the launcher, which would do it, does not run
+            raise
+        self._launcher = launcher
         _running.add(self)
-        self._reader = threading.Thread(target=self._read_log, args=(self._launcher,), name="server-log", daemon=True)
+        self._reader = threading.Thread(target=self._read_log, args=(launcher,), name="server-log", daemon=True)
         self._reader.start()
         try:
             self._wait(environment, deadline)
@@ -242,6 +232,20 @@ def _stop_all() -> None:
         server.stop()
 
 
+def _launch(folder: Path, command: Sequence[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", str(Path(__file__).with_name("launcher.py")), str(folder), *command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env={name: value for name, value in os.environ.items() if name not in _NOT_FOR_JAVA},
+        # A notebook's interrupt goes to the whole process group; the server is not what the user means by it.
+        process_group=0,
+    )
+
+
 def _end(launcher: subprocess.Popen[str]) -> None:
     """End the launcher by closing its input; it ends Java. What takes too long is killed."""
     assert launcher.stdin is not None
@@ -255,7 +259,16 @@ def _end(launcher: subprocess.Popen[str]) -> None:
         launcher.wait()
 
 
-def _free_port() -> int:
+def _find_port(port: int) -> int:
+    """Return the port if it can be listened on, a free one for 0."""
     with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
+        if port:  # one that was just left can be taken, as Java does
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+            probe.listen(1)
+        except OverflowError:
+            raise EngineServerError(f"{port} is no port", hint="1 to 65535, or 0 for a free one") from None
+        except OSError:
+            raise _PortTaken from None
         return int(probe.getsockname()[1])
