@@ -14,6 +14,7 @@
     │   ├── ScanCancelled        the user, or a closed reader, stopped it
     │   ├── PartitionsUnavailable  .partitions had no owner for too long
     │   └── MismatchError        a value does not fit its column, under on_mismatch="error"
+    ├── EngineServerError        a Trino or Presto of our own could not be fetched or started
     ├── WriteError               rows could not be written; .report says what became of them
     │   └── WriteCancelled       the user stopped it
     ├── QueryError               a statement that cannot run; .sql and .position for a caret
@@ -139,6 +140,10 @@ class PartitionsUnavailable(ScanError):
 
 class MismatchError(ScanError):
     """A value does not fit its column, and the scan was asked to stop at the first one."""
+
+
+class EngineServerError(AerospikeMagicError):
+    """A Trino or Presto on this machine could not be fetched, started or stopped; `details` is the end of its log."""
 
 
 class WriteError(AerospikeMagicError):

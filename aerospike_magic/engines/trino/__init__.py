@@ -1,0 +1,1 @@
+"""SQL of Trino and Presto over sets, in place: their own Thrift connector asks our gateway."""
