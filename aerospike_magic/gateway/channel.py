@@ -15,6 +15,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
+from typing import cast
 
 from aerospike_magic.gateway.thrift import Part
 
@@ -174,7 +175,7 @@ class TlsChannel(Channel):
         while True:
             with self._lock:
                 try:
-                    return self._tls.read(len(view), view)  # type: ignore[call-overload, no-any-return]
+                    return cast(int, self._tls.read(len(view), view))  # with a buffer it returns how many
                 except ssl.SSLWantReadError:
                     pass
                 except (ssl.SSLZeroReturnError, ssl.SSLEOFError):

@@ -118,11 +118,11 @@ class GatewayClient:
 
     def list_schemas(self) -> Sequence[str]:
         """Return the names of the schemas."""
-        return self.call("ListSchemaNames")  # type: ignore[no-any-return]
+        return self.call("ListSchemaNames")
 
     def list_tables(self, schema: str | None) -> Sequence[TableName]:
         """Return the tables of a schema, or of all."""
-        return self.call("ListTables", (Type.STRUCT, s.write_nullable_text(schema)))  # type: ignore[no-any-return]
+        return self.call("ListTables", (Type.STRUCT, s.write_nullable_text(schema)))
 
     def table_metadata(self, table: TableName) -> TableMetadata | None:
         """Describe a table; None if there is none of that name."""
@@ -140,7 +140,7 @@ class GatewayClient:
         token: bytes | None = None,
     ) -> SplitBatch:
         """Divide a table."""
-        return self.call(  # type: ignore[no-any-return]
+        return self.call(
             "GetSplits",
             (Type.STRUCT, s.write_table_name(table)),
             (Type.STRUCT, s.write_column_set(columns)),
@@ -160,7 +160,7 @@ class GatewayClient:
         token: bytes | None = None,
     ) -> SplitBatch:
         """Return splits of the rows whose `index_columns` equal one of the keys."""
-        return self.call(  # type: ignore[no-any-return]
+        return self.call(
             "GetIndexSplits",
             (Type.STRUCT, s.write_table_name(table)),
             (Type.LIST, s.write_texts(index_columns)),
@@ -175,7 +175,7 @@ class GatewayClient:
         self, split_id: bytes, columns: Sequence[str], max_bytes: int = 1 << 20, token: bytes | None = None
     ) -> Page:
         """Return a page of a split."""
-        return self.call(  # type: ignore[no-any-return]
+        return self.call(
             "GetRows",
             (Type.STRUCT, s.write_id(split_id)),
             (Type.LIST, s.write_texts(columns)),

@@ -177,7 +177,7 @@ class ClientConnection:
         n_bytes = thrift.n_bytes(body)
         limit = self._options.max_reply_bytes
         if n_bytes > limit:
-            said = f"a reply of {n_bytes:,} bytes is larger than the gateway's limit of {limit:,}; is there a very large row?"
+            said = f"a reply of {n_bytes:,} bytes is larger than the gateway's limit of {limit:,}; is a row that large?"
             self._complain(message, said)
             body = error_body(ServiceError(said))
             n_bytes = thrift.n_bytes(body)

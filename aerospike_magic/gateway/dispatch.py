@@ -3,7 +3,7 @@
 A request is *admitted* before its bytes are read, *runs* when a thread and room for its reply are there, and is
 *released* when its reply has been sent, or never will be. Room for a reply is what its client asked for at most; it is
 corrected when the reply is known, and a request whose connection holds nothing always has room, so that a large one is
-not left behind. Connections take turns. Requests for rows never take the last threads: listing tables goes on meanwhile.
+not left behind. Connections take turns. Requests for rows never take the last threads: tables can be listed meanwhile.
 """
 
 from __future__ import annotations

@@ -66,6 +66,8 @@ class Gateway:
         listeners: Sequence[socket.socket] = (),
     ) -> None:
         self._options = options or GatewayOptions()
+        self.host: str
+        self.port: int
         self.host, self.port = listeners[0].getsockname()[:2] if listeners else listen
         check_protection(self.host, self._options)
         self._context: ssl.SSLContext | None = server_context(self._options)

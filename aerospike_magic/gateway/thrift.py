@@ -32,7 +32,7 @@ from aerospike_magic.errors import WireError
 
 T = TypeVar("T")
 Part = bytes | memoryview
-"""A piece of a message; large pieces are views of memory that others own, so that they are copied by the socket only."""
+"""A piece of a message; large pieces are views of memory that others own, copied by the socket only."""
 
 HEADER_SIZE = 4
 MAX_DEPTH = 16
