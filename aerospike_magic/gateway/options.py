@@ -15,7 +15,7 @@ class GatewayOptions:
     """How much a gateway takes on at once; all of it has a bound.
 
     Attributes:
-        max_connections: clients connected; for a further one the longest idle is hung up on, or that one if none is idle.
+        max_connections: clients connected; for a further one the longest idle is hung up on, or else that one.
         max_in_flight: requests of one connection that were read and not yet answered; then it is not read further.
         max_in_flight_total: the same, of all connections.
         max_running: requests for rows that run side by side, a thread each; others have some threads more.
