@@ -108,7 +108,7 @@ class ClientConnection:
 
     def _end_for(self, error: Exception) -> None:
         if not self._is_closed:
-            self._complaints.say("connection", f"{self._peer}: hung up: {_told(error)}")
+            self._complaints.say("connection", f"{self._peer}: connection ended: {_told(error)}")
 
     def _read_request(self) -> bool:
         """Read one request and have it run; False at the end."""
