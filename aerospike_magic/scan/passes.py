@@ -32,9 +32,9 @@ def make_passes(connection: Connection, plan: ScanPlan, position: ScanPosition |
     max_age_s = 0.0 if plan.share == WHOLE and position is None else _SHARED_MAP_AGE_S
     partition_map = connection.partition_map(plan.namespace, max_age_s=max_age_s)
     options = plan.options
-    group_size = options.partitions_per_request or _group_size(
-        plan.objects, options.worker_count, len(plan.share.partitions)
-    )
+    # Who keeps a position reads one of many shares, and asks for as much as one request may lose.
+    n_workers = options.worker_count if position is None else 0
+    group_size = options.partitions_per_request or _group_size(plan.objects, n_workers, len(plan.share.partitions))
     sliced = plan.share.expression()
     slice_ = None if sliced is None else connection.encode_expression(sliced)
 
@@ -48,6 +48,7 @@ def make_passes(connection: Connection, plan: ScanPlan, position: ScanPosition |
             per_node=1 if options.records_per_second else 0,
             give_up_s=options.give_up_s,
             done=done,
+            starts_small=position is None,
         )
 
     can_omit = plan.omitted_filter is not None
@@ -74,7 +75,7 @@ def make_passes(connection: Connection, plan: ScanPlan, position: ScanPosition |
 
 def _group_size(objects: int, workers: int, partitions: int) -> int:
     by_records = N_PARTITIONS * _RECORDS_PER_GROUP // max(objects, 1)
-    largest = max(_SMALLEST_GROUP, partitions // (workers * _GROUPS_PER_WORKER))
+    largest = max(_SMALLEST_GROUP, partitions // max(1, workers * _GROUPS_PER_WORKER))
     return min(max(by_records, _SMALLEST_GROUP), largest)
 
 
