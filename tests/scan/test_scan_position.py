@@ -60,7 +60,7 @@ def read_in_parts(connection: Connection, plan: ScanPlan, chance: random.Random)
                 if left <= 0 or part is not piece:
                     break
             else:
-                assert n_scans > 1
+                assert n_scans >= 1
                 return keys
         n_scans += 1
         position = ScanPosition.from_bytes(position.to_bytes(partitions), partitions)
