@@ -21,6 +21,7 @@
     │   ├── ReadOnlyError        a statement that writes
     │   ├── UnknownNameError     a namespace, set or bin that is not there; the hint has near matches
     │   └── ResultTooLarge       the result would not fit in free memory
+    ├── GatewayError             the gateway for Trino and Presto could not start
     └── DevServerError           the embedded server could not start or load
 
 `MismatchWarning` is no error: it says that values became NULL where a result is read without a cell to show it.
@@ -88,7 +89,7 @@ class ConnectError(AerospikeMagicError):
 
 
 class WireError(AerospikeMagicError):
-    """Bytes arrived, or were about to be sent, that are not the Aerospike protocol."""
+    """Bytes arrived, or were about to be sent, that are not the protocol: Aerospike's, or Thrift's in a gateway."""
 
 
 class ServerError(AerospikeMagicError):
@@ -182,6 +183,10 @@ class UnknownNameError(QueryError):
 
 class ResultTooLarge(QueryError):
     """The estimated result does not fit in free memory."""
+
+
+class GatewayError(AerospikeMagicError):
+    """The gateway for Trino and Presto could not start: its address, its certificates, its processes."""
 
 
 class DevServerError(AerospikeMagicError):
