@@ -207,7 +207,7 @@ def test_many_splits_read_side_by_side_with_few_open_scans(shared: Connection) -
 def test_more_requests_than_open_scans_wait_and_are_refused_for_the_time_being(shared: Connection) -> None:
     options = ServiceOptions(max_scans=1, wait_s=0.2)
     with AerospikeService(shared, options) as service:
-        slow = TableName("demo", "flights__splits_1&rps=1000")
+        slow = TableName("demo", "flights__splits_1__rps_1000")
         (split,) = splits_of(service, slow)
         (other,) = splits_of(service, split_table(FLIGHTS, 1))
         busy = threading.Thread(target=service.rows, args=(split.id, KEYS, LARGE, None))
@@ -236,7 +236,7 @@ def test_a_scan_that_nobody_asks_for_ends(shared: Connection, server: Any) -> No
 
 def test_a_throttled_scan_sends_what_it_has(shared: Connection) -> None:
     with AerospikeService(shared, ServiceOptions(page_s=0.3)) as service:
-        (split,) = splits_of(service, TableName("demo", "airports__splits_1&rps=500"))
+        (split,) = splits_of(service, TableName("demo", "airports__splits_1__rps_500"))
         started = time.monotonic()
         page = service.rows(split.id, ["key__"], LARGE, None)
         assert page.n_rows > 0
