@@ -49,7 +49,7 @@ def decoded(split: Split) -> SetSplit:
 
 
 def test_their_number_goes_by_the_size_of_the_set(service: AerospikeService) -> None:
-    assert len(splits_of(service, FLIGHTS)) == 16
+    assert len(splits_of(service, FLIGHTS)) == 8
     assert len(splits_of(service, TableName("demo", "airlines"))) == 1
     assert len(splits_of(service, TableName("demo", "flights__splits_100"))) == 100
     assert splits_of(service, FLIGHTS, NONE) == []
