@@ -108,7 +108,8 @@ def test_start_serves_the_sets_until_it_is_interrupted(server: Any) -> None:
     rows = run_query("trino", "127.0.0.1", int(found[1]), "SELECT count(*) FROM aerospike.demo.airlines")
     assert rows == [[16]]
     process.send_signal(signal.SIGINT)
-    out, error = process.communicate(timeout=60)
+    out = process.stdout.read()
+    _, error = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "in a notebook: %aerospike trino 127.0.0.1:" in out
     assert "starting Trino 476" in error

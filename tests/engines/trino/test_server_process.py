@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import socket
 import subprocess
 import sys
@@ -136,11 +134,11 @@ def start_owner(then: str) -> tuple[subprocess.Popen[str], int, int]:
 
 
 @pytest.mark.trino("trino")
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_it_ends_when_its_owner_is_killed(number):
+def test_it_ends_when_its_owner_is_killed():
+    """Other ends are tried in `test_server_launcher.py`."""
     owner, launcher, java = start_owner("time.sleep(600)")
     folder = folder_of(psutil.Process(java))
-    owner.send_signal(number)
+    owner.kill()
     owner.communicate()
     wait_until_gone(launcher, java)
     assert not folder.exists()
@@ -152,31 +150,6 @@ def test_it_ends_when_its_owner_does():
     assert owner.wait(60) == 0
     owner.communicate()
     wait_until_gone(launcher, java)
-
-
-@pytest.mark.trino("trino")
-def test_it_ends_when_its_owner_is_killed_while_a_child_of_the_owner_lives_on():
-    """A forked child holds the other end of every pipe, so that none of them ends with the owner."""
-    owner, launcher, java = start_owner(
-        "import os\nif os.fork() == 0:\n    sys.stdout.close(); os.close(1); time.sleep(30); os._exit(0)\n"
-        "time.sleep(600)"
-    )
-    children = [child.pid for child in psutil.Process(owner.pid).children() if child.pid != launcher]
-    owner.kill()
-    owner.communicate()
-    wait_until_gone(launcher, java)
-    for child in children:
-        os.kill(child, signal.SIGKILL)
-
-
-@pytest.mark.trino("trino")
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills a child with its parent")
-def test_java_ends_when_the_launcher_is_killed():
-    with LocalServer.start(memory=512 * MB) as server:
-        java = java_of(server)
-        os.kill(server.pid, signal.SIGKILL)
-        wait_until_gone(java.pid)
-        assert not server.is_running
 
 
 @pytest.mark.trino("trino")
