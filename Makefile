@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench lab jar server clean
+.PHONY: help setup demo test lint bench lab notebooks jar server clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -35,6 +35,10 @@ bench: $(STAMP)  ## measure against the alternatives; prints ratios, writes benc
 
 lab: $(STAMP)  ## open JupyterLab with the notebooks
 	$(BIN)/jupyter lab --notebook-dir=notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
+
+notebooks: $(STAMP)  ## run 02_spark.ipynb again and keep what it shows
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
+		notebooks/02_spark.ipynb
 
 jar: $(STAMP)  ## build the jar that plans Spark's push-down, when jvm/ has changed
 	$(BIN)/python jvm/build.py
