@@ -58,7 +58,7 @@ def use_session_here(spark: Any) -> None:
     """Let this thread work with a session that another thread has started, or handed the jar.
 
     Which session is active, and where classes are found, Spark keeps for each Java thread, and each Python thread has
-    a Java thread to itself. Without the one `df.write` finds no Python source, without the other nothing is pushed down.
+    a Java thread to itself. Without the one `df.write` finds no Python source, without the other nothing is pushed.
     """
     if is_connect(spark):
         return
