@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-engines lint bench lab jar server clean
+.PHONY: help setup demo test test-engines lint bench lab notebooks jar server clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,10 @@ bench: $(STAMP)  ## measure against the alternatives; prints ratios, writes benc
 
 lab: $(STAMP)  ## open JupyterLab with the notebooks
 	$(BIN)/jupyter lab --notebook-dir=notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
+
+notebooks: $(STAMP)  ## run 02_spark.ipynb again and keep what it shows
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
+		notebooks/02_spark.ipynb
 
 jar: $(STAMP)  ## build the jar that plans Spark's push-down, when jvm/ has changed
 	$(BIN)/python jvm/build.py

@@ -239,7 +239,9 @@ class QueryProgress:
     def untold(self) -> tuple[str, ...]:
         """The sets that were to be read of which no task has told anything."""
         with self._lock:
-            return tuple(sorted({scan.table for scan in self._scans.values() if not scan.has_begun}))
+            # An engine may plan a scan again, and run one of the plans only.
+            begun = {scan.reference for scan in self._scans.values() if scan.has_begun}
+            return tuple(sorted({scan.table for scan in self._scans.values() if scan.reference not in begun}))
 
     @property
     def explanations(self) -> tuple[ScanExplanation, ...]:

@@ -137,14 +137,18 @@ class AerospikeMagics(Magics):
             names = {**self.shell.user_ns, **(local_ns or {})}
             variables = statement_variables(command.sql, names, command.parameters)
             insert = find_insert(command, self._engine_name(command))
-            if insert is not None and not command.explain:
-                self._insert(command, insert, variables)
-            elif command.explain:
-                self._explain(command if insert is None else replace(command, sql=insert.sql), variables)
-            elif command.output:
-                self._store(command, variables)
-            else:
-                self._show(command, variables)
+            try:
+                if insert is not None and not command.explain:
+                    self._insert(command, insert, variables)
+                elif command.explain:
+                    self._explain(command if insert is None else replace(command, sql=insert.sql), variables)
+                elif command.output:
+                    self._store(command, variables)
+                else:
+                    self._show(command, variables)
+            finally:
+                if self._engine_name(command) == "spark":
+                    self._share_spark()
 
     @property
     def _has_colour(self) -> bool:
@@ -240,6 +244,14 @@ class AerospikeMagics(Magics):
             return engine
 
         return open_engine
+
+    def _share_spark(self) -> None:
+        """Let the notebook's own cells use the session that a query's thread has started or handed the jar."""
+        from aerospike_magic.engines.spark.session import is_session, is_usable, use_session_here
+
+        spark = self.shell.user_ns.get("spark")
+        if is_session(spark) and is_usable(spark):
+            use_session_here(spark)
 
     def _warn(self, ended: Finished[Any], command: QueryCommand) -> None:
         lines = [*mismatch_lines(ended.scans), *map(clean, ended.notes)]

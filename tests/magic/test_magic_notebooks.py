@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +13,15 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-QUICKSTART = Path(__file__).parent.parent.parent / "notebooks" / "01_quickstart.ipynb"
+NOTEBOOKS = Path(__file__).parent.parent.parent / "notebooks"
+QUICKSTART = NOTEBOOKS / "01_quickstart.ipynb"
+SPARK = NOTEBOOKS / "02_spark.ipynb"
 
 
-def execute(book: Any, folder: Path) -> Any:
-    NotebookClient(book, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
+def execute(book: Any, folder: Path, timeout: int = 120) -> Any:
+    NotebookClient(
+        book, timeout=timeout, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    ).execute()
     return book
 
 
@@ -41,6 +48,61 @@ def test_the_quickstart_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_the_quickstart_is_kept_without_outputs() -> None:
     book = nbformat.read(QUICKSTART, as_version=4)
     assert all(cell.outputs == [] and cell.execution_count is None for cell in book.cells if cell.cell_type == "code")
+
+
+def words(book: Any) -> str:
+    """All that the cells of a notebook show, as text."""
+    texts = [
+        output.get("text", "") + output.get("data", {}).get("text/plain", "") + "\n".join(output.get("traceback", []))
+        for cell in book.cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+    ]
+    return re.sub("\x1b\\[[0-9;]*m", "", "\n".join(texts))
+
+
+SHOWN_BY_SPARK = (
+    "336,776 scanned → 111,279 returned · origin = 'JFK' AND carrier IS NOT NULL pushed",
+    "delays: 10 rows × 3 columns, pandas",
+    "pushed to the server: origin IN ('JFK', 'LGA') AND month = 2 AND starts_with(carrier, 'U')",
+    "late: a Spark DataFrame of 8 columns, which runs when it is used",
+    "|   LGA|1273|122.4|",
+    "{'count': 10}    10 tasks, 336,776 rows",
+    "{'factor': 6}    64 tasks, 336,776 rows",
+    "General Edward Lawrence Logan Intl     19      1",
+    "100 rows written to test.lab_late",
+    "ORD        1480   124.5    740",
+    "105 records at first",
+    "1 record has changed",
+    "HNL          -1   4983",
+    "there is no column dep_dely in demo.flights",
+)
+
+
+@pytest.mark.notebook
+@pytest.mark.timeout(900)
+def test_the_spark_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pyspark", reason="pyspark is not installed: pip install 'aerospike-magic[spark]'")
+    if shutil.which("java") is None and not os.environ.get("JAVA_HOME"):
+        pytest.skip("Spark needs Java 17 or newer, and there is none")
+    monkeypatch.delenv("AEROSPIKE_HOST", raising=False)
+    found = words(execute(nbformat.read(SPARK, as_version=4), tmp_path, timeout=300))
+    for line in SHOWN_BY_SPARK:
+        assert line in found
+
+
+def test_the_spark_notebook_is_kept_with_its_outputs_and_no_path_of_anyones_machine() -> None:
+    book = nbformat.read(SPARK, as_version=4)
+    kept = words(book)
+    for line in SHOWN_BY_SPARK:
+        assert line in kept
+    text = SPARK.read_text(encoding="utf-8")
+    assert not re.search(r"(?<![\w./<])/(home|root|work|tmp|usr|opt|Users|private|var)/", text)
+    assert "widget-view" not in text
+    errors = [
+        output.ename for cell in book.cells for output in cell.get("outputs", []) if output.output_type == "error"
+    ]
+    assert errors == ["UnknownNameError"]
 
 
 @pytest.mark.notebook

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+from aerospike_magic.engines.spark.jar import use_jar_here
 from aerospike_magic.engines.spark.jobs import is_connect
 from aerospike_magic.errors import ConfigError
 
@@ -51,6 +52,20 @@ def find_session() -> Any | None:
     from pyspark.sql import SparkSession
 
     return SparkSession.getActiveSession()
+
+
+def use_session_here(spark: Any) -> None:
+    """Let this thread work with a session that another thread has started, or handed the jar.
+
+    Which session is active, and where classes are found, Spark keeps for each Java thread, and each Python thread has
+    a Java thread to itself. Without the one `df.write` finds no Python source, without the other nothing is pushed.
+    """
+    if is_connect(spark):
+        return
+    from pyspark.sql import SparkSession
+
+    SparkSession._get_j_spark_session_class(spark._jvm).setActiveSession(spark._jsparkSession)
+    use_jar_here(spark)
 
 
 def start_session() -> Any:

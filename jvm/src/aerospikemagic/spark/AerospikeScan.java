@@ -24,6 +24,7 @@ final class AerospikeScan implements SupportsRuntimeV2Filtering {
   private final String pushed;
   private final boolean takesFilters;
   private Scan inner;
+  private String runtime = "";
 
   AerospikeScan(StructType schema, Map<String, String> options, String pushed, boolean takesFilters) {
     this.schema = schema;
@@ -71,14 +72,15 @@ final class AerospikeScan implements SupportsRuntimeV2Filtering {
     }
     if (!taken.isEmpty()) {
       Map<String, String> all = new HashMap<>(options);
-      all.put(Pushed.RUNTIME, Pushed.array(taken));
+      runtime = Pushed.array(taken);
+      all.put(Pushed.RUNTIME, runtime);
       inner = python(all);
     }
   }
 
   @Override
   public Batch toBatch() {
-    return new LocatedBatch(inner.toBatch());
+    return new LocatedBatch(inner.toBatch(), List.of(options, schema, runtime));
   }
 
   @Override
