@@ -21,6 +21,7 @@
     │   ├── ReadOnlyError        a statement that writes
     │   ├── UnknownNameError     a namespace, set or bin that is not there; the hint has near matches
     │   └── ResultTooLarge       the result would not fit in free memory
+    ├── EngineServerError        a Trino or Presto of our own could not be fetched or started
     └── DevServerError           the embedded server could not start or load
 
 `MismatchWarning` is no error: it says that values became NULL where a result is read without a cell to show it.
@@ -182,6 +183,10 @@ class UnknownNameError(QueryError):
 
 class ResultTooLarge(QueryError):
     """The estimated result does not fit in free memory."""
+
+
+class EngineServerError(AerospikeMagicError):
+    """A Trino or Presto on this machine could not be fetched, started or stopped; `details` is the end of its log."""
 
 
 class DevServerError(AerospikeMagicError):
