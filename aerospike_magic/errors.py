@@ -22,6 +22,7 @@
     │   ├── UnknownNameError     a namespace, set or bin that is not there; the hint has near matches
     │   └── ResultTooLarge       the result would not fit in free memory
     ├── EngineServerError        a Trino or Presto of our own could not be fetched or started
+    ├── GatewayError             the gateway for Trino and Presto could not start
     └── DevServerError           the embedded server could not start or load
 
 `MismatchWarning` is no error: it says that values became NULL where a result is read without a cell to show it.
@@ -89,7 +90,7 @@ class ConnectError(AerospikeMagicError):
 
 
 class WireError(AerospikeMagicError):
-    """Bytes arrived, or were about to be sent, that are not the Aerospike protocol."""
+    """Bytes arrived, or were about to be sent, that are not the protocol: Aerospike's, or Thrift's in a gateway."""
 
 
 class ServerError(AerospikeMagicError):
@@ -187,6 +188,10 @@ class ResultTooLarge(QueryError):
 
 class EngineServerError(AerospikeMagicError):
     """A Trino or Presto on this machine could not be fetched, started or stopped; `details` is the end of its log."""
+
+
+class GatewayError(AerospikeMagicError):
+    """The gateway for Trino and Presto could not start: its address, its certificates, its processes."""
 
 
 class DevServerError(AerospikeMagicError):
