@@ -90,7 +90,9 @@ def _moments(values: Values, arrow: pa.DataType) -> pa.Array:
         return texts.cast(arrow)
     except pa.ArrowInvalid:  # a year before 1 or after 9999
         unit = "D" if pa.types.is_date(arrow) else arrow.unit
-        found = [None if v is None else np.datetime64(v.lstrip("+").replace(" ", "T"), unit).astype(int) for v in values]
+        found = [
+            None if v is None else np.datetime64(v.lstrip("+").replace(" ", "T"), unit).astype(int) for v in values
+        ]
         return pa.array(found, pa.int32() if unit == "D" else pa.int64()).cast(arrow)
 
 

@@ -107,14 +107,14 @@ def json_as(value: str, dtype: pa.DataType, dialect: Dialect, depth: int = 0) ->
         return f"from_hex(CAST({value} AS varchar))"
     item = f"e{depth}"
     if pa.types.is_list(dtype):
-        return f"transform(CAST({value} AS array(json)), {item} -> {json_as(item, dtype.value_type, dialect, depth + 1)})"
+        return (
+            f"transform(CAST({value} AS array(json)), {item} -> {json_as(item, dtype.value_type, dialect, depth + 1)})"
+        )
     if pa.types.is_map(dtype):
         keys = sql_type(dtype.key_type, dialect)
         made = json_as(item, dtype.item_type, dialect, depth + 1)
         return f"transform_values(CAST({value} AS map({keys}, json)), (k{depth}, {item}) -> {made})"
-    fields = (
-        json_as(f"json_extract({value}, {_path(field.name)})", field.type, dialect, depth) for field in dtype
-    )
+    fields = (json_as(f"json_extract({value}, {_path(field.name)})", field.type, dialect, depth) for field in dtype)
     row = f"CAST(ROW({', '.join(fields)}) AS {sql_type(dtype, dialect)})"
     return f"IF(json_format({value}) <> 'null', {row})"
 

@@ -104,7 +104,7 @@ def _split(tokens: list[str]) -> tuple[list[str], list[list[str]]]:
             depth -= 1
         if depth == 0 and token not in "()":
             words.append(token)
-        elif depth == 1 and token == "," or depth == 0 and token == "(":
+        elif (depth == 1 and token == ",") or (depth == 0 and token == "("):
             arguments.append([])
         elif depth:
             arguments[-1].append(token)
