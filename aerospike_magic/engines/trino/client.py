@@ -12,7 +12,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -218,20 +218,23 @@ class RunningStatement:
 
 def _parse(content: bytes, server: TrinoServer) -> dict[str, Any] | AerospikeMagicError:
     try:
-        import orjson
-    except ImportError:
-        import json
-
-        loads = json.loads
-    else:
-        loads = orjson.loads
-    try:
-        answer = loads(content)
+        answer = _loads()(content)
     except ValueError:
         answer = None
     if isinstance(answer, dict):
         return answer
     return ConnectError(f"what answers at {server.address} is not {server.flavor.title}", hint="check host and port")
+
+
+def _loads() -> Callable[[bytes], Any]:
+    """The faster of two ways to read JSON, where it is installed: it comes with the package trino."""
+    try:
+        import orjson
+    except ImportError:
+        import json
+
+        return json.loads
+    return orjson.loads
 
 
 def unreachable(server: TrinoServer, error: Exception, *, is_first: bool) -> ConnectError:

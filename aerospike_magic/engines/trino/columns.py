@@ -42,14 +42,12 @@ def to_arrow(values: Values, kind: SqlType) -> pa.Array:
     Raises:
         QueryError: one that the Arrow type cannot hold.
     """
-    if kind.arrow == pa.binary():
-        convert = _binary
-    elif kind.arrow == pa.string():
-        convert = _text
-    else:
-        convert = _CONVERTERS.get(kind.name, _plain)
     try:
-        return convert(values, kind)
+        if kind.arrow == pa.binary():
+            return _binary(values)
+        if kind.arrow == pa.string():
+            return _text(values)
+        return _CONVERTERS.get(kind.name, _plain)(values, kind)
     except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError, OverflowError, TypeError) as error:
         raise QueryError(
             f"a value of type {kind.name} cannot be held exactly: {str(error).splitlines()[0]}",
@@ -61,7 +59,7 @@ def _plain(values: Values, kind: SqlType) -> pa.Array:
     return pa.array(values, kind.arrow)
 
 
-def _text(values: Values, kind: SqlType) -> pa.Array:
+def _text(values: Values) -> pa.Array:
     try:
         return pa.array(values, pa.string())
     except (pa.ArrowInvalid, pa.ArrowTypeError):
@@ -89,11 +87,13 @@ def _moments(values: Values, arrow: pa.DataType) -> pa.Array:
     try:
         return texts.cast(arrow)
     except pa.ArrowInvalid:  # a year before 1 or after 9999
-        unit = "D" if pa.types.is_date(arrow) else arrow.unit
-        found = [
-            None if v is None else np.datetime64(v.lstrip("+").replace(" ", "T"), unit).astype(int) for v in values
-        ]
+        unit: Any = "D" if pa.types.is_date(arrow) else arrow.unit
+        found = [None if v is None else _since_epoch(v, unit) for v in values]
         return pa.array(found, pa.int32() if unit == "D" else pa.int64()).cast(arrow)
+
+
+def _since_epoch(text: str, unit: Any) -> int:
+    return int(np.datetime64(text.lstrip("+").replace(" ", "T"), unit).astype(int))
 
 
 def _time(values: Values, kind: SqlType) -> pa.Array:
@@ -101,7 +101,7 @@ def _time(values: Values, kind: SqlType) -> pa.Array:
     return texts.cast(pa.timestamp(kind.arrow.unit)).cast(kind.arrow)
 
 
-def _binary(values: Values, kind: SqlType) -> pa.Array:
+def _binary(values: Values) -> pa.Array:
     decode = base64.b64decode
     return pa.array([None if v is None else decode(v) for v in values], pa.binary())
 
@@ -142,7 +142,7 @@ def _microseconds(text: str) -> int:
 
 
 def _months(values: Values, kind: SqlType) -> pa.Array:
-    found = []
+    found: list[Any] = []
     for value in values:
         match = None if value is None else _MONTHS.match(value)
         if match is None:

@@ -136,7 +136,8 @@ class TrinoServer:
             return auth.JWTAuthentication(self.token)
         if self.password is not None:
             return auth.BasicAuthentication(self.user, self.password)
-        return auth.CertificateAuthentication(self.certificate, self.key)
+        certificate = self.certificate or ""
+        return auth.CertificateAuthentication(certificate, self.key or certificate)
 
     @property
     def _has_secret(self) -> bool:
