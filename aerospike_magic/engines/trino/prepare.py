@@ -13,7 +13,7 @@ from aerospike_magic.engines.trino.diagnose import Context, query_error
 from aerospike_magic.engines.trino.frames import LocalFrames
 from aerospike_magic.engines.trino.literals import literal
 from aerospike_magic.engines.trino.statements import Reference, Statement, read_statement, rewrite
-from aerospike_magic.engines.trino.tables import hidden, query_text, source_of, table_name
+from aerospike_magic.engines.trino.tables import Gateway, Needs, hidden, query_text, real_names, source_of
 from aerospike_magic.errors import QueryError, UnknownNameError
 from aerospike_magic.schema.types import SetSchema
 
@@ -72,7 +72,7 @@ class Prepared:
         except BaseException:
             self.drop()
             raise
-        self._real = self._real_names()
+        self._real = real_names(self.sets.values(), self.statement.plain_outputs)
 
     @property
     def is_ours(self) -> bool:
@@ -143,31 +143,35 @@ class Prepared:
 
     def _sources(self) -> tuple[dict[Reference, str], dict[int, str]]:
         """What stands for each set, and for stars that would show too much."""
-        takes_all = self.statement.takes_all_columns
+        if not self.sets:
+            return {}, {}
+        needs = Needs(self._named, self.statement.takes_all_columns, self._options.on_mismatch == "error")
+        catalog = self._engine.server.catalog
+        assert catalog is not None
+        gateway = Gateway(catalog, self._engine.catalog.namespaces(), self._dialect)
+        known = self._engine.catalog.sets()
         tables: dict[Reference, str] = {}
         shows_hidden = False
         for number, (reference, schema) in enumerate(self.sets.items()):
-            name = self._table_name(schema, number)
+            sets = [name for namespace, name in known if namespace == schema.namespace]
+            name = gateway.table(schema, sets, self._query_text(number))
             if reference.alone or not self._is_ours:
                 tables[reference] = name
                 continue
-            tables[reference], is_subquery = source_of(name, schema, self._dialect, self._named, takes_all=takes_all)
+            tables[reference], is_subquery = source_of(name, schema, needs, self._dialect)
             shows_hidden |= is_subquery and bool(hidden(schema, self._named))
-        return tables, self._stars() if shows_hidden and takes_all else {}
+        return tables, self._stars() if shows_hidden and needs.takes_all else {}
 
-    def _table_name(self, schema: SetSchema, number: int) -> str:
-        catalog = self._engine.server.catalog
-        assert catalog is not None
+    def _query_text(self, number: int) -> str:
         if not self._is_ours:
-            return table_name(catalog, schema, self._dialect)
+            return ""
         options = self._options
-        text = query_text(
+        return query_text(
             rps=options.records_per_second,
             mismatch="error" if options.on_mismatch == "error" else None,
             push=None if options.push_down else "0",
             progress=None if self.progress is None else self.progress.address(number),
         )
-        return table_name(catalog, schema, self._dialect, text)
 
     def _stars(self) -> dict[int, str]:
         if self.statement.tree is None:
@@ -197,13 +201,3 @@ class Prepared:
         table = f'(VALUES {rows or "(NULL, NULL)"}) AS t (namespace, "set")'
         where = "" if rows else " WHERE FALSE"
         return f'SELECT CAST(namespace AS varchar) AS namespace, CAST("set" AS varchar) AS "set" FROM {table}{where}'
-
-    def _real_names(self) -> dict[str, str]:
-        """The real names of output columns that are columns of a set, by how the statement writes them."""
-        spelled: dict[str, set[str]] = {}
-        for schema in self.sets.values():
-            for column in schema.columns:
-                spelled.setdefault(column.name.lower(), set()).add(column.name)
-        written = self.statement.plain_outputs
-        found = {name: spelled.get(name.lower(), set()) for name in written}
-        return {name: next(iter(real)) for name, real in found.items() if len(real) == 1}
