@@ -213,8 +213,10 @@ class Connection:
     def count_objects(self, namespace: str, set_name: str) -> int:
         """Return about how many records a set has, from info alone; 0 for a set that there is not.
 
-        Asks for this one set, which is quick however many sets the namespace has.
+        Asks for this one set, which is quick however many sets the namespace has; "" is the records without a set.
         """
+        if not set_name:
+            return max(0, self.namespace_info(namespace).objects - sum(s.objects for s in self.sets(namespace)))
         answers = self.info(f"sets/{namespace}/{set_name}").values()
         rows = (row for answer in answers for row in parse_info_list(answer))
         objects = sum(int(count) for row in rows if (count := row.get("objects", "")).isdigit())
@@ -299,6 +301,12 @@ class Connection:
 
     # Schemas and records
 
+    def null_set_filter(self) -> bytes:
+        """Return the wire bytes of the expression that a record is in no set; a request without one reads all sets."""
+        from aerospike_helpers import expressions as exp
+
+        return self.encode_expression(exp.Eq(exp.SetName(), ""))
+
     def split_name(self, name: str) -> tuple[str, str]:
         """Split ``"ns.set"`` (or ``"set"``) by this cluster's namespaces; see `names.split_name`."""
         return split_name(name, default_namespace=self._settings.namespace, namespaces=self.namespaces())
@@ -318,6 +326,13 @@ class Connection:
             # A full name that is known needs no question to the cluster.
             known = next((schema for schema in self._schemas.values() if schema.name == name), None)
         table = self.split_name(name) if known is None or refresh else (known.namespace, known.set_name)
+        return self.schema_of(*table, sample_records=sample_records, refresh=refresh)
+
+    def schema_of(
+        self, namespace: str, set_name: str, *, sample_records: int = DEFAULT_SAMPLE_RECORDS, refresh: bool = False
+    ) -> SetSchema:
+        """Do what `schema` does, for a set whose two names are known; "" stands for the records without a set."""
+        table = namespace, set_name
         with self._lock:
             known = self._schemas.get(table)
         if known is not None and not refresh:
@@ -369,13 +384,18 @@ class Connection:
             return with_session(lambda: read_batch(self.client, wanted, bins))
 
     def _sample(self, namespace: str, set_name: str, sample_records: int) -> SetSchema:
-        objects = next((s.objects for s in self.sets(namespace) if s.name == set_name), None)
+        objects: int | None
+        if set_name:
+            objects = next((s.objects for s in self.sets(namespace) if s.name == set_name), None)
+        else:
+            objects = self.count_objects(namespace, "")
         if objects is None:
             raise no_such_set(namespace, set_name, [s.name for s in self.sets(namespace)])
+        filter_ = None if set_name else self.null_set_filter()
         seed = zlib.crc32(f"{namespace}.{set_name}".encode())
         runs = plan_sample(objects, sample_records, seed)
         records, partitions = read_sample(
-            self.open_socket, lambda: self.partition_map(namespace), set_name, runs, sample_records
+            self.open_socket, lambda: self.partition_map(namespace), set_name, runs, sample_records, filter_
         )
         return infer_schema(namespace, set_name, records, objects, sampled_partitions=partitions)
 

@@ -94,6 +94,7 @@ def read_sample(
     set_name: str,
     runs: Sequence[PartitionRun],
     sample_records: int,
+    filter_expression: bytes | None = None,
 ) -> tuple[list[SampleRecord], int]:
     """Read runs, one after another, until there are enough records; from the start again if a node goes away.
 
@@ -103,6 +104,7 @@ def read_sample(
         set_name: the set.
         runs: from `plan_sample`.
         sample_records: stop after the run that brings this many.
+        filter_expression: of the records to read, in its wire form; None for all.
 
     Returns:
         (records, number of partitions read). Partitions that no node can serve now are not read.
@@ -114,12 +116,12 @@ def read_sample(
     patience_ends = time.monotonic() + _PATIENCE_S
     for wait_s in _WAITS_S:
         try:
-            return _read_runs(open_socket, find_map(), set_name, runs, sample_records)
+            return _read_runs(open_socket, find_map(), set_name, runs, sample_records, filter_expression)
         except ConnectError as error:
             if error.is_lasting or time.monotonic() + wait_s > patience_ends:
                 raise
         time.sleep(wait_s)
-    return _read_runs(open_socket, find_map(), set_name, runs, sample_records)
+    return _read_runs(open_socket, find_map(), set_name, runs, sample_records, filter_expression)
 
 
 def _read_runs(
@@ -128,6 +130,7 @@ def _read_runs(
     set_name: str,
     runs: Sequence[PartitionRun],
     sample_records: int,
+    filter_expression: bytes | None,
 ) -> tuple[list[SampleRecord], int]:
     sockets: dict[Node, socket.socket] = {}
     records: list[SampleRecord] = []
@@ -145,6 +148,7 @@ def _read_runs(
                     set_name,
                     partitions=partitions,
                     max_records=run.max_records,
+                    filter_expression=filter_expression,
                     task_id=secrets.randbits(63),
                 )
                 records += _read_records(sockets[node], request, node)

@@ -1,4 +1,4 @@
-"""Record batches on their way from the workers to the consumer: bounded, closable from either end.
+"""Record batches, in pieces, on their way from the workers to the consumer: bounded, closable from either end.
 
 A worker that finds the channel full waits; that is the back-pressure: it stops receiving, the node stops sending.
 """
@@ -8,64 +8,64 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-import pyarrow as pa
+from aerospike_magic.scan.position import Piece
 
 
 class BatchChannel:
-    """A queue of record batches with a bound on its bytes.
+    """A queue of pieces with a bound on its bytes.
 
     Args:
-        max_bytes: bytes that may wait; one batch may always wait, however big.
+        max_bytes: bytes that may wait; one piece may always wait, however big.
     """
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._batches: deque[pa.RecordBatch] = deque()
+        self._pieces: deque[Piece] = deque()
         self._n_bytes = 0
         self._error: BaseException | None = None
         self._ended = False
         self._closed = False
         self._changed = threading.Condition()
 
-    def put(self, batch: pa.RecordBatch) -> bool:
-        """Hand a batch over, waiting for room; False when nobody will take it any more."""
-        n_bytes = batch.nbytes
+    def put(self, piece: Piece) -> bool:
+        """Hand a piece over, waiting for room; False when nobody will take it any more."""
+        n_bytes = piece.nbytes
         with self._changed:
-            while not self._closed and self._batches and self._n_bytes + n_bytes > self._max_bytes:
+            while not self._closed and self._pieces and self._n_bytes + n_bytes > self._max_bytes:
                 self._changed.wait()
             if self._closed or self._error is not None:
                 return False
-            self._batches.append(batch)
+            self._pieces.append(piece)
             self._n_bytes += n_bytes
             self._changed.notify_all()
             return True
 
-    def get(self, timeout_s: float) -> pa.RecordBatch | None:
-        """Return the next batch; None at the end or when none came in time (see `is_finished`).
+    def get(self, timeout_s: float) -> Piece | None:
+        """Return the next piece; None at the end or when none came in time (see `is_finished`).
 
         Raises:
-            BaseException: what `fail` was given; batches before it are not handed out any more.
+            BaseException: what `fail` was given; pieces before it are not handed out any more.
         """
         with self._changed:
-            if not self._batches and not self._ended and self._error is None:
+            if not self._pieces and not self._ended and self._error is None:
                 self._changed.wait(timeout_s)
             if self._error is not None:
                 raise self._error
-            if not self._batches:
+            if not self._pieces:
                 return None
-            batch = self._batches.popleft()
-            self._n_bytes -= batch.nbytes
+            piece = self._pieces.popleft()
+            self._n_bytes -= piece.nbytes
             self._changed.notify_all()
-            return batch
+            return piece
 
     @property
     def is_finished(self) -> bool:
-        """Whether all batches were taken and no more will come."""
+        """Whether all pieces were taken and no more will come."""
         with self._changed:
-            return self._ended and not self._batches and self._error is None
+            return self._ended and not self._pieces and self._error is None
 
     def end(self) -> None:
-        """Say that no more batches will come."""
+        """Say that no more pieces will come."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()
@@ -81,6 +81,6 @@ class BatchChannel:
         """Say that the consumer will take nothing more; waiting workers go on and find out."""
         with self._changed:
             self._closed = True
-            self._batches.clear()
+            self._pieces.clear()
             self._n_bytes = 0
             self._changed.notify_all()

@@ -18,6 +18,7 @@ from aerospike_magic.scan import kernels
 from aerospike_magic.schema.convert import convert_column, describe_particle
 from aerospike_magic.schema.types import Column, Kind, Source
 
+_FIXED_METADATA = (Source.GENERATION, Source.TTL, Source.INDEX_VALUE)
 _RAW_KINDS = (Kind.JSON, Kind.LIST, Kind.MAP, Kind.STRUCT)
 _MAX_FIXED_BYTES = 64 << 20
 _FIRST_HEAP_BYTES_PER_ROW = 16
@@ -37,25 +38,27 @@ class Layout:
         n = len(columns)
         self.kinds = np.array([int(c.kind) for c in columns], np.int64)
         self.slots = np.zeros(n, np.int64)
-        self.key_column = self.generation_slot = self.ttl_slot = -1
+        self.key_column = self.generation_slot = self.ttl_slot = self.index_value_slot = -1
         self.has_digests = False
         self.n_fixed = self.n_bools = self.n_variable = 0
         for c, column in enumerate(self.columns):
             self._place(c, column)
         self.name_lo, self.name_hi, self.table = _name_tables(self.columns)
-        always = (Source.DIGEST, Source.GENERATION, Source.TTL)
+        always = (Source.DIGEST, *_FIXED_METADATA)
         self.last_rows = np.array([kernels.ALWAYS if c.source in always else kernels.NEVER for c in columns], np.int64)
 
     def _place(self, c: int, column: Column) -> None:
         if column.source is Source.DIGEST:
             self.has_digests = True
-        elif column.source in (Source.GENERATION, Source.TTL) or column.kind in (Kind.INT64, Kind.DOUBLE):
+        elif column.source in _FIXED_METADATA or column.kind in (Kind.INT64, Kind.DOUBLE):
             self.slots[c] = self.n_fixed
             self.n_fixed += 1
             if column.source is Source.GENERATION:
                 self.generation_slot = int(self.slots[c])
             elif column.source is Source.TTL:
                 self.ttl_slot = int(self.slots[c])
+            elif column.source is Source.INDEX_VALUE:
+                self.index_value_slot = int(self.slots[c])
         elif column.kind is Kind.BOOL:
             self.slots[c] = self.n_bools
             self.n_bools += 1
@@ -184,6 +187,7 @@ class BatchBuilder:
         tables[kernels.C_KEY] = layout.key_column
         tables[kernels.C_GENERATION] = layout.generation_slot
         tables[kernels.C_TTL] = layout.ttl_slot
+        tables[kernels.C_INDEX_VALUE] = layout.index_value_slot
 
     def prepare(self) -> None:
         """Have buffers for the next rows; a batch handed over as it was has taken its own along."""
@@ -253,7 +257,7 @@ class BatchBuilder:
         column, slot = self.layout.columns[c], int(self.layout.slots[c])
         if column.source is Source.DIGEST:
             return pa.Array.from_buffers(pa.binary(20), n_rows, [None, self.digests.row(0)])
-        if column.source in (Source.GENERATION, Source.TTL):
+        if column.source in _FIXED_METADATA:
             return pa.Array.from_buffers(pa.int64(), n_rows, [None, self.values.row(slot)])
         nulls = int(self.null_counts[c])
         validity = self.bitmaps.row(c) if nulls else None

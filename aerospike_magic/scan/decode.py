@@ -22,7 +22,6 @@ from aerospike_magic.schema.convert import describe_particle
 
 # Big enough that the interpreter's share is small, small enough that the bytes are still in the cache when decoded.
 CHUNK_BYTES = 512 << 10
-_MAX_HEAP_BYTES = 32 << 20
 _MAX_BATCH_AGE_S = 0.25
 _EPOCH_2010 = 1_262_304_000
 
@@ -44,6 +43,12 @@ class ResumePoints:
         self.digests = np.zeros((N_PARTITIONS, 3), np.uint64)
         self.values = np.zeros(N_PARTITIONS, np.uint64)
         self.known = np.zeros(N_PARTITIONS, np.uint8)
+
+    def set(self, partition: int, digest: bytes, index_value: int = 0) -> None:
+        """Resume a partition after this record."""
+        self.digests[partition] = np.frombuffer(digest.ljust(24, b"\0"), "<u8")
+        self.values[partition] = index_value & 0xFFFFFFFFFFFFFFFF
+        self.known[partition] = 1
 
     def digest(self, partition: int) -> bytes | None:
         """Return the digest after which to resume a partition, None to read it from its start."""
@@ -71,6 +76,7 @@ class AnswerDecoder:
         layout: the columns.
         batch_rows: rows of a full batch.
         first_rows: rows of the first batch.
+        batch_bytes: bytes of variable-length values after which a batch ends early.
         note_unseen: whether all bins travel, so that bins without a column are to be counted.
         on_mismatch: "null", or "error" to raise at the first value that does not fit.
         emit: takes each finished batch.
@@ -82,6 +88,7 @@ class AnswerDecoder:
         *,
         batch_rows: int,
         first_rows: int,
+        batch_bytes: int = 32 << 20,
         note_unseen: bool,
         on_mismatch: str,
         emit: Callable[[DecodedBatch], None],
@@ -90,6 +97,7 @@ class AnswerDecoder:
         self.builder = BatchBuilder(layout, batch_rows, first_rows)
         self.state = np.zeros(kernels.N_STATE, np.int64)
         self._emit = emit
+        self._batch_bytes = batch_bytes
         self._strict = on_mismatch == "error"
         self._buffer = np.empty(CHUNK_BYTES + kernels.PADDING, np.uint8)
         self._buffer_address = self._buffer.ctypes.data
@@ -116,6 +124,11 @@ class AnswerDecoder:
     def n_records(self) -> int:
         """Records decoded so far."""
         return int(self.state[kernels.N_RECORDS])
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether there are rows that were not emitted yet."""
+        return bool(self.state[kernels.ROW])
 
     def begin_answer(self) -> None:
         """Get ready for the answer to the next request; rows of the batch under construction stay."""
@@ -200,7 +213,7 @@ class AnswerDecoder:
         """A batch also ends when it holds much text, or when a slow node would keep its first rows waiting."""
         if not self.state[kernels.ROW]:
             self._batch_started = time.monotonic()
-        elif self.builder.heap_bytes > _MAX_HEAP_BYTES or (time.monotonic() - self._batch_started > _MAX_BATCH_AGE_S):
+        elif self.builder.heap_bytes > self._batch_bytes or (time.monotonic() - self._batch_started > _MAX_BATCH_AGE_S):
             self.flush()
 
     def _keep_rest(self) -> None:

@@ -74,6 +74,7 @@ N_STATE = 16
     C_KEY,  # column of __key, slots of __generation and __ttl; -1 = not asked
     C_GENERATION,
     C_TTL,
+    C_INDEX_VALUE,  # slot of the secondary-index value; -1 = not asked
     C_NOW,  # seconds since 2010, for __ttl
     C_NOTE_UNSEEN,  # 1 where all bins travel
     A_VALUES,  # 8 bytes [fixed, capacity]
@@ -99,7 +100,7 @@ N_STATE = 16
     A_UNSEEN_FLAGS,  # uint8 [MAX_UNSEEN]
     A_UNSEEN_EXAMPLES,  # int64 [MAX_UNSEEN, 3]
     A_UNAVAILABLE,  # int32 [4096]: partitions the node cannot serve
-) = range(41)
+) = range(42)
 N_TABLES = 48
 
 # Column kinds, as in schema.types.Kind; those above are kept as raw particles (JSON, LIST, MAP, STRUCT).
@@ -427,7 +428,7 @@ def _remember(tables, digest_at, index_value_at):
 
 
 @njit(nogil=True, cache=True)
-def _finish_row(tables, row, header, digest_at):
+def _finish_row(tables, row, header, digest_at, index_value_at):
     """What every complete row gets: metadata columns and the ends of its variable-length values."""
     if _get(tables, A_DIGESTS) != 0 and digest_at != 0:
         copy_bytes(_at(_get(tables, A_DIGESTS), row, 20), digest_at, np.int64(20))
@@ -439,6 +440,9 @@ def _finish_row(tables, row, header, digest_at):
         void_time = load_be32(_at(header, 10, 1))
         ttl = np.int64(-1) if void_time == 0 else max(void_time - _get(tables, C_NOW), np.int64(0))
         store_le64(_at(_get(tables, A_VALUES), _get(tables, C_TTL) * capacity + row, 8), np.uint64(ttl))
+    if _get(tables, C_INDEX_VALUE) >= 0:
+        value = load_le64(index_value_at) if index_value_at != 0 else np.uint64(0)
+        store_le64(_at(_get(tables, A_VALUES), _get(tables, C_INDEX_VALUE) * capacity + row, 8), value)
     for v in range(_get(tables, C_VARIABLE)):
         used = load_i64(_at(_get(tables, A_HEAP_USED), v, 8))
         store_le32(_at(_get(tables, A_OFFSETS), v * (capacity + 1) + row + 1, 4), used)
@@ -541,7 +545,7 @@ def _decode_record(tables, state, at, limit, cut, row, header):
         _count_flags(_get(tables, A_UNSEEN_FLAGS), _get(tables, A_UNSEEN_COUNTS), MAX_UNSEEN)
     if digest_at != 0:
         _remember(tables, digest_at, index_value_at)
-    _finish_row(tables, row, header, digest_at)
+    _finish_row(tables, row, header, digest_at, index_value_at)
     return position
 
 

@@ -19,6 +19,7 @@ class ScanOptions:
     Attributes:
         workers: sockets (and threads) that read at once; None = twice the cores, between 4 and 32.
         batch_rows: rows of a full record batch.
+        batch_bytes: bytes of text, blobs and nested values after which a batch ends before it has its rows.
         records_per_second: throttle, for each node, as Aerospike counts it; 0 = none.
         timeout_s: seconds without a byte from a node that still runs the query, before it is asked elsewhere.
         total_timeout_s: seconds for the whole scan; None = no limit.
@@ -32,6 +33,7 @@ class ScanOptions:
 
     workers: int | None = None
     batch_rows: int = 65_536
+    batch_bytes: int = 32 << 20
     records_per_second: int = 0
     timeout_s: float = 30.0
     total_timeout_s: float | None = None
@@ -42,7 +44,7 @@ class ScanOptions:
     on_progress: ProgressCallback | None = None
 
     def __post_init__(self) -> None:
-        for name, low in (("workers", 1), ("batch_rows", 1), ("partitions_per_request", 1)):
+        for name, low in (("workers", 1), ("batch_rows", 1), ("batch_bytes", 1), ("partitions_per_request", 1)):
             value = getattr(self, name)
             if value is not None and value < low:
                 raise ConfigError(f"{name} is {value}, it must be at least {low}")

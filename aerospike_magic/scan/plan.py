@@ -176,18 +176,43 @@ def plan_scan(
         SchemaError: a column that the set does not have.
         FilterError: a comparison that makes no sense for its column.
     """
-    wanted = schema.selected if columns is None else tuple(schema.column(name) for name in columns)
     objects = connection.count_objects(schema.namespace, schema.set_name)
     listed = connection.indexes(schema.namespace) if use_indexes and predicate is not None else []
     indexes = [i for i in listed if i.set_name == schema.set_name]
     access = choose_access(predicate, schema, indexes, objects, connection.encode_expression)
+    return plan_access(connection, schema, access, columns=columns, objects=objects, limit=limit, options=options)
+
+
+def plan_access(
+    connection: Connection,
+    schema: SetSchema,
+    access: Access,
+    *,
+    columns: Sequence[str] | None = None,
+    objects: int = 0,
+    limit: int | None = None,
+    options: ScanOptions | None = None,
+) -> ScanPlan:
+    """Decide how to read a set by an access path that was chosen before; asks the cluster nothing.
+
+    Args:
+        connection: encodes expressions.
+        schema: of the set.
+        access: how the records are found, with the filter.
+        columns, limit, options: as for `plan_scan`.
+        objects: records in the set.
+
+    Raises:
+        SchemaError: a column that the set does not have.
+    """
+    wanted = schema.selected if columns is None else tuple(schema.column(name) for name in columns)
     compiled = CompiledFilter() if isinstance(access, Nothing) else access.filter
     # Rows of a look-up come from the official client; all of the filter is then decided here.
     filtered = compiled.columns | (columns_of(compiled.pushed) if isinstance(access, KeyLookup) else frozenset())
     extra = sorted(filtered - {c.name for c in wanted})
     decoded = (*wanted, *(schema.column(name) for name in extra))
     bins = _requested_bins(schema, decoded, compiled)
-    return ScanPlan(
+    plan = ScanPlan(
         schema=schema,
         columns=wanted,
         decoded=decoded,
@@ -199,6 +224,8 @@ def plan_scan(
         objects=objects,
         options=options or ScanOptions(),
     )
+    # A request without a set reads all of the namespace.
+    return plan if schema.set_name or isinstance(access, KeyLookup) else plan.also(connection.null_set_filter())
 
 
 def _requested_bins(schema: SetSchema, decoded: Sequence[Column], compiled: CompiledFilter) -> tuple[str, ...] | None:

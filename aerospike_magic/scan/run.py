@@ -1,6 +1,7 @@
 """A scan at work: threads, progress, errors, and an orderly end, whichever way it ends.
 
-`Scan.batches()` starts the workers and hands out their record batches. One more thread, the monitor, tells the
+`Scan.batches()` starts the workers and hands out their record batches; `Scan.pieces()` does so for a reader that keeps
+its position, see `scan.position`. One more thread, the monitor, tells the
 progress, fetches the partition map again when partitions fail, and ends a scan that gets nowhere. Leaving the
 iteration early, an error, or `cancel()` all go the same way: `_stop`, which closes sockets and joins every thread.
 """
@@ -9,7 +10,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from functools import partial
 from types import TracebackType
 
 import numpy as np
@@ -23,7 +26,7 @@ from aerospike_magic.errors import (
     ScanError,
     ScanTimeout,
 )
-from aerospike_magic.filters.access import KeyLookup, Nothing
+from aerospike_magic.filters.access import IndexScan, KeyLookup, Nothing
 from aerospike_magic.filters.evaluate import evaluate
 from aerospike_magic.filters.predicate import Predicate, conjunction
 from aerospike_magic.scan.channel import BatchChannel
@@ -33,9 +36,11 @@ from aerospike_magic.scan.jobs import abort_job
 from aerospike_magic.scan.lookup import read_keys
 from aerospike_magic.scan.passes import make_passes
 from aerospike_magic.scan.plan import ScanPlan
+from aerospike_magic.scan.position import Marks, Piece, ScanPosition
 from aerospike_magic.scan.progress import ScanProgress, ScanState
 from aerospike_magic.scan.report import Tally, snapshot
 from aerospike_magic.scan.worker import Worker
+from aerospike_magic.schema.types import DIGEST_NAME, INDEX_VALUE_COLUMN, Column
 
 _PROGRESS_INTERVAL_S = 0.1
 _MAP_INTERVAL_S = 0.2
@@ -51,16 +56,19 @@ class Scan:
     Args:
         connection: to the cluster.
         plan: from `plan_scan`.
+        position: where to begin, for `pieces`; it is read now and not kept.
     """
 
-    def __init__(self, connection: Connection, plan: ScanPlan) -> None:
+    def __init__(self, connection: Connection, plan: ScanPlan, position: ScanPosition | None = None) -> None:
         self.plan = plan
         self._connection = connection
-        self._layout = Layout(plan.decoded)
+        self._has_position = position is not None
+        self._layout = Layout((*plan.decoded, *self._position_columns()))
         self._output = [c.name for c in plan.columns]
         self._schema = pa.schema([c.field for c in plan.columns])
+        self._no_rows = pa.record_batch([pa.nulls(0, f.type) for f in self._schema], schema=self._schema)
         self._channel = BatchChannel(plan.options.buffered_bytes)
-        self._passes = make_passes(connection, plan)
+        self._passes = make_passes(connection, plan, position)
         self._workers: list[Worker] = []
         self._decoders: list[AnswerDecoder] = []
         self._monitor: threading.Thread | None = None
@@ -99,6 +107,22 @@ class Scan:
             ScanError: the scan could not finish; the batches before it are not a whole result.
             ServerError: the server refused the scan.
         """
+        with closing(self._run()) as pieces:
+            for piece in pieces:
+                if piece.batch.num_rows:
+                    yield piece.batch
+
+    def pieces(self) -> Iterator[Piece]:
+        """Run the scan from its position; yields pieces, also such without rows, and at least four a second.
+
+        Raises:
+            ScanError, ServerError: as `batches` does; the pieces before it may be kept, with the position after them.
+        """
+        if not self._has_position:
+            raise ScanError("a scan was given no position", hint="Scan(connection, plan, ScanPosition())")
+        return self._run()
+
+    def _run(self) -> Generator[Piece]:
         if self._state != "planning":
             raise ScanError("a scan runs once", hint="make another one from the same plan")
         self._state = "running"
@@ -133,19 +157,28 @@ class Scan:
     def _limit_reached(self) -> bool:
         return self.plan.limit is not None and self._tally.returned >= self.plan.limit
 
-    def _limited(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def _position_columns(self) -> list[Column]:
+        """What must be decoded to know the position, beside what the plan wants."""
+        if not self._has_position:
+            return []
+        columns = [self.plan.schema.column(DIGEST_NAME)]
+        if isinstance(self.plan.access, IndexScan):
+            columns.append(INDEX_VALUE_COLUMN)
+        known = {c.name for c in self.plan.decoded}
+        return [c for c in columns if c.name not in known]
+
+    def _limited(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
         limit = self.plan.limit
-        for batch in batches:
-            if limit is not None and self._tally.returned + batch.num_rows > limit:
-                batch = batch.slice(0, limit - self._tally.returned)
-            self._tally.returned += batch.num_rows
-            if batch.num_rows:
-                yield batch
+        for piece in pieces:
+            if limit is not None and self._tally.returned + piece.batch.num_rows > limit:
+                piece, _ = piece.split(limit - self._tally.returned)
+            self._tally.returned += piece.batch.num_rows
+            yield piece
             if self._limit_reached:
                 self._stop(abort=True)
                 return
 
-    def _new_decoder(self) -> AnswerDecoder:
+    def _new_decoder(self, marks: Marks) -> AnswerDecoder:
         options, limit = self.plan.options, self.plan.limit
         first = _FIRST_ROWS if limit is None or self.plan.filter.residual is not None else max(limit, 64)
         decoder = AnswerDecoder(
@@ -154,21 +187,34 @@ class Scan:
             first_rows=min(first, options.batch_rows),
             note_unseen=self.plan.bins is None,
             on_mismatch=options.on_mismatch,
-            emit=self._emit,
+            batch_bytes=options.batch_bytes,
+            emit=partial(self._emit, marks),
         )
         self._decoders.append(decoder)
         return decoder
 
-    def _emit(self, decoded: DecodedBatch) -> None:
+    def _emit(self, marks: Marks, decoded: DecodedBatch) -> None:
         """Filter a decoded batch and hand it to the consumer; runs in the worker that decoded it."""
         batch = decoded.batch
         predicate = self._remaining(decoded)
         if predicate is not None:
             batch = batch.filter(evaluate(predicate, batch))
-        if len(self.plan.decoded) != len(self.plan.columns):
+        if not batch.num_rows and not marks:
+            return
+        digests = index_values = None
+        if self._has_position:
+            digests = batch.column(DIGEST_NAME)
+            if isinstance(self.plan.access, IndexScan):
+                index_values = batch.column(INDEX_VALUE_COLUMN.name)
+        if len(self._layout.columns) != len(self.plan.columns):
             batch = batch.select(self._output)
-        if batch.num_rows:
-            self._channel.put(batch)
+        done, omitted = marks.take()
+        self._channel.put(Piece(batch, digests, index_values, marks.pass_number, done, omitted))
+
+    def _emit_marks(self, marks: Marks) -> None:
+        """Tell the reader what was read to its end, where no row tells it."""
+        done, omitted = marks.take()
+        self._channel.put(Piece(self._no_rows, None, None, marks.pass_number, done, omitted))
 
     def _remaining(self, decoded: DecodedBatch) -> Predicate | None:
         """What is still to be checked: the residual, and what was pushed where the server may see it differently."""
@@ -176,24 +222,26 @@ class Scan:
         again = isinstance(self.plan.access, KeyLookup) or bool(compiled.verify & decoded.mismatched)
         return conjunction([compiled.pushed if again else None, compiled.residual])
 
-    def _lookup(self) -> Iterator[pa.RecordBatch]:
+    def _lookup(self) -> Iterator[Piece]:
         access = self.plan.access
         if isinstance(access, KeyLookup):
-            decoder = self._new_decoder()
+            decoder = self._new_decoder(Marks())
             for n_keys in read_keys(self._connection, self.plan, access.keys, decoder):
                 decoder.flush()
                 self._tally.looked_up += n_keys
-                while (batch := self._channel.get(0)) is not None:
-                    yield batch
+                while (piece := self._channel.get(0)) is not None:
+                    yield piece
 
-    def _scanned(self) -> Iterator[pa.RecordBatch]:
+    def _scanned(self) -> Iterator[Piece]:
         self._start()
         options = self.plan.options
         deadline = None if options.total_timeout_s is None else time.monotonic() + options.total_timeout_s
         while not self._channel.is_finished:
-            batch = self._channel.get(0.25)
-            if batch is not None:
-                yield batch
+            piece = self._channel.get(0.25)
+            if piece is not None:
+                yield piece
+            elif self._has_position and (deadline is None or time.monotonic() <= deadline):
+                yield Piece(self._no_rows)  # its reader may have to answer, with what it has
             elif deadline is not None and time.monotonic() > deadline:
                 raise ScanTimeout(
                     f"the scan did not finish within {options.total_timeout_s:g} s",
@@ -202,14 +250,17 @@ class Scan:
 
     def _start(self) -> None:
         for i in range(self.plan.options.worker_count):
+            marks = Marks()
             worker = Worker(
                 self._connection,
                 self._passes,
-                self._new_decoder(),
+                self._new_decoder(marks),
                 timeout_s=self.plan.options.timeout_s,
                 on_error=self._channel.fail,
                 on_end=self._worker_ended,
                 name=f"aerospike-scan-{i}",
+                marks=marks if self._has_position else None,
+                on_marks=partial(self._emit_marks, marks),
             )
             self._workers.append(worker)
         self._running = len(self._workers)

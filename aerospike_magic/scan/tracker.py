@@ -56,6 +56,8 @@ class PartitionTracker:
         group_size: partitions of a full group.
         per_node: groups that may be read from one node at once; 0 for any number.
         give_up_s: seconds that a partition may fail in a row without any record read.
+        done: ids that were read before; they only count as done.
+        starts_small: whether the first groups are smaller.
     """
 
     partition_map: PartitionMap
@@ -63,6 +65,8 @@ class PartitionTracker:
     group_size: int
     per_node: int = 0
     give_up_s: float = 15.0
+    done: Iterable[int] = ()
+    starts_small: bool = True
     retries: int = 0
     nodes: list[Node] = field(default_factory=list)
 
@@ -70,10 +74,11 @@ class PartitionTracker:
         self._changed = threading.Condition()
         self._states = np.zeros(N_PARTITIONS, np.uint8)
         self._states[list(self.partitions)] = PartitionState.WAITING
+        self._states[list(self.done)] = PartitionState.DONE
         self._owners = np.full(N_PARTITIONS, -1, np.int16)
         self._taken = np.zeros(N_PARTITIONS, np.bool_)
         self._active: dict[int, int] = {}
-        self._group = max(1, self.group_size // _FIRST_GROUP_SHARE)
+        self._group = max(1, self.group_size // (_FIRST_GROUP_SHARE if self.starts_small else 1))
         self._trouble: dict[int, _Trouble] = {}
         self._stopped = False
         self.done_by_node: dict[int, int] = {}

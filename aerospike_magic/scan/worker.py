@@ -16,6 +16,7 @@ from aerospike_magic.connection import Connection, Node
 from aerospike_magic.errors import AerospikeMagicError, ConnectError, ScanTimeout, ServerError
 from aerospike_magic.scan.decode import AnswerDecoder, ResumePoints, Step
 from aerospike_magic.scan.jobs import JobCounts, ask_job
+from aerospike_magic.scan.position import Marks
 from aerospike_magic.scan.tracker import Group, PartitionTracker
 from aerospike_magic.wire.message import ResultCode, result_text
 
@@ -75,6 +76,8 @@ class Worker(threading.Thread):
         timeout_s: longest silence of a node.
         on_error: takes the error that ends the scan.
         on_end: called when the thread ends, however it ends.
+        marks: takes what there is to say with this worker's next piece; None where nobody keeps a position.
+        on_marks: called when there is something to say and no row to say it with.
     """
 
     def __init__(
@@ -87,6 +90,8 @@ class Worker(threading.Thread):
         on_error: Callable[[BaseException], None],
         on_end: Callable[[], None],
         name: str,
+        marks: Marks | None = None,
+        on_marks: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(name=name, daemon=True)
         self._connection = connection
@@ -95,6 +100,8 @@ class Worker(threading.Thread):
         self._timeout_s = timeout_s
         self._on_error = on_error
         self._on_end = on_end
+        self._marks = marks
+        self._on_marks = on_marks
         self._sockets: dict[str, socket.socket] = {}
         self._stopping = threading.Event()
         self.job: RunningJob | None = None
@@ -114,7 +121,11 @@ class Worker(threading.Thread):
     def run(self) -> None:
         """Work; every error goes to `on_error`, nothing escapes."""
         try:
-            for scan_pass in self._passes:
+            for number, scan_pass in enumerate(self._passes):
+                if self._marks is not None and number:
+                    # A piece has rows of one pass: only then do their digests say where that one stands.
+                    self.decoder.flush()
+                    self._marks.pass_number = number
                 self._run_pass(scan_pass)
             if not self._stopping.is_set():
                 self.decoder.flush()
@@ -145,7 +156,10 @@ class Worker(threading.Thread):
                 self.received_before_failures += self.decoder.n_records - before
                 if scan_pass.on_omitted is not None:
                     # Records passed over before the cut lie behind the resume points: nobody would count them.
-                    scan_pass.on_omitted(group.partitions)
+                    self._omit(scan_pass, group.partitions)
+                if self._marks is not None:
+                    # Another worker may go on in these partitions: its rows come after ours.
+                    self.decoder.flush()
                 scan_pass.tracker.fail(group, error, self.decoder.n_records > before)
             finally:
                 self.job = None
@@ -182,7 +196,24 @@ class Worker(threading.Thread):
         else:
             self.scanned += received
         reason = ServerError("partitions unavailable", code=ResultCode.UNAVAILABLE, node=str(group.node))
+        if self._marks is not None:
+            self._mark_done(group, answer.unavailable)
         scan_pass.tracker.finish(group, answer.unavailable, reason if answer.unavailable else None)
+
+    def _mark_done(self, group: Group, unavailable: tuple[int, ...]) -> None:
+        assert self._marks is not None
+        self._marks.note([p for p in group.partitions if p not in unavailable])
+        if unavailable:
+            self.decoder.flush()
+        if self._marks and not self.decoder.has_rows:
+            self._on_marks()
+
+    def _omit(self, scan_pass: ScanPass, partitions: tuple[int, ...]) -> None:
+        """Have the second pass read partitions in which the node may have passed over records."""
+        if scan_pass.on_omitted is not None:
+            scan_pass.on_omitted(partitions)
+        if self._marks is not None:
+            self._marks.note(omitted=partitions)
 
     def _compare_counts(
         self, scan_pass: ScanPass, group: Group, connected: socket.socket, task_id: int, received: int
@@ -193,7 +224,7 @@ class Worker(threading.Thread):
             counts = JobCounts(succeeded=-1, filtered=0)
         self.scanned += max(counts.succeeded, received) + counts.filtered
         if scan_pass.on_omitted is not None and counts.succeeded != received:
-            scan_pass.on_omitted(group.partitions)
+            self._omit(scan_pass, group.partitions)
 
     def _receive(self, connected: socket.socket, node: Node, task_id: int) -> int:
         """Receive what is there, at least one byte. Silence is well while the node still runs our query."""

@@ -45,6 +45,7 @@ class Source(Enum):
     DIGEST = "digest"
     GENERATION = "generation"
     TTL = "ttl"
+    INDEX_VALUE = "index value"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,10 @@ class Column:
 def bin_column(name: str, kind: Kind, dtype: pa.DataType, evidence: Evidence | None = None) -> Column:
     """Return the column of a bin."""
     return Column(name, dtype, kind, Source.BIN, name, evidence)
+
+
+INDEX_VALUE_COLUMN = Column("__index_value", pa.int64(), Kind.INT64, Source.INDEX_VALUE)
+"""The secondary-index value by which a record was found, 0 outside an index query; never part of a `SetSchema`."""
 
 
 def metadata_columns(key: Column | None = None) -> tuple[Column, ...]:

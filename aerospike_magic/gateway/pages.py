@@ -1,0 +1,80 @@
+"""From pieces of a scan to pages: how many rows fit, and values in the form that the wire has.
+
+Sizes are those of the encoded block: a byte a value for NULL or not, eight a number, four and its bytes a text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from aerospike_magic.gateway.messages import Page
+from aerospike_magic.gateway.tables import WireColumn
+
+_FIXED_SIZE = {"bigint": 9, "double": 9, "boolean": 2, "integer": 5, "date": 5, "timestamp": 9}
+_TEXT_OVERHEAD = 5
+_HEX = np.array([int.from_bytes(f"{i:02X}".encode(), "little") for i in range(256)], "<u2")
+
+
+def encoded_size(batch: pa.RecordBatch, columns: Sequence[WireColumn]) -> int:
+    """Return about how many bytes a batch takes in a page."""
+    n_bytes = 0
+    for array, wire in zip(batch.columns, columns, strict=True):
+        lengths = _text_lengths(array, wire)
+        n_bytes += len(array) * _FIXED_SIZE[wire.type] if lengths is None else int(lengths.sum())
+    return n_bytes
+
+
+def rows_within(batch: pa.RecordBatch, columns: Sequence[WireColumn], n_bytes: int) -> int:
+    """Return how many of a batch's first rows fit in so many bytes of a page."""
+    sizes = np.zeros(batch.num_rows, np.int64)
+    for array, wire in zip(batch.columns, columns, strict=True):
+        lengths = _text_lengths(array, wire)
+        sizes += _FIXED_SIZE[wire.type] if lengths is None else lengths
+    return int(np.searchsorted(np.cumsum(sizes), n_bytes, side="right"))
+
+
+def to_page(
+    batches: Sequence[pa.RecordBatch], columns: Sequence[WireColumn], n_rows: int, next_token: bytes | None
+) -> Page:
+    """Put batches together to a page."""
+    arrays = tuple(_joined([batch.column(i) for batch in batches], wire) for i, wire in enumerate(columns))
+    return Page(tuple(wire.type for wire in columns), arrays, n_rows, next_token)
+
+
+def to_hex(array: pa.Array) -> pa.Array:
+    """Return bytes as strings of upper-case hexadecimal."""
+    n = len(array)
+    if pa.types.is_fixed_size_binary(array.type):
+        width = array.type.byte_width
+        offsets = np.arange(n + 1, dtype=np.int64) * width + array.offset * width
+        data = array.buffers()[1]
+    else:
+        _, offset_buffer, data = array.buffers()
+        offsets = np.frombuffer(offset_buffer, np.int32)[array.offset : array.offset + n + 1].astype(np.int64)
+    raw = np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]] if data is not None else np.empty(0, np.uint8)
+    digits = _HEX[raw]
+    valid = None if array.null_count == 0 else array.is_valid().buffers()[1]
+    ends = (2 * (offsets - offsets[0])).astype(np.int32)
+    return pa.Array.from_buffers(pa.string(), n, [valid, pa.py_buffer(ends), pa.py_buffer(digits)], array.null_count)
+
+
+def _joined(arrays: Sequence[pa.Array], wire: WireColumn) -> pa.Array:
+    joined = pa.concat_arrays(arrays) if len(arrays) != 1 else arrays[0]
+    return to_hex(joined) if wire.is_hex else joined
+
+
+def _text_lengths(array: pa.Array, wire: WireColumn) -> npt.NDArray[np.int64] | None:
+    """Bytes of each value where these differ, else None."""
+    if wire.type not in ("varchar", "json"):
+        return None
+    factor = 2 if wire.is_hex else 1
+    if pa.types.is_fixed_size_binary(array.type):
+        return np.full(len(array), factor * array.type.byte_width + _TEXT_OVERHEAD, np.int64)
+    if not len(array):
+        return np.zeros(0, np.int64)
+    offsets = np.frombuffer(array.buffers()[1], np.int32)[array.offset : array.offset + len(array) + 1]
+    return factor * np.diff(offsets).astype(np.int64) + _TEXT_OVERHEAD
