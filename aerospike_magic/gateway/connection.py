@@ -20,7 +20,7 @@ from aerospike_magic.gateway.channel import Channel
 from aerospike_magic.gateway.complaints import Complaints
 from aerospike_magic.gateway.dispatch import Claim, Dispatcher, Request
 from aerospike_magic.gateway.messages import Service, ServiceError
-from aerospike_magic.gateway.options import GatewayOptions
+from aerospike_magic.gateway.bounds import GatewayOptions
 from aerospike_magic.gateway.thrift import Fault, Kind, Message, Part
 
 log = logging.getLogger("aerospike_magic.gateway")

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from aerospike_magic.gateway.options import GatewayOptions
+from aerospike_magic.gateway.bounds import GatewayOptions
 
 _SPARE_THREADS = 8
 

@@ -23,7 +23,7 @@ from aerospike_magic.gateway.complaints import Complaints
 from aerospike_magic.gateway.connection import ClientConnection
 from aerospike_magic.gateway.dispatch import Dispatcher, Load
 from aerospike_magic.gateway.messages import Service
-from aerospike_magic.gateway.options import GatewayOptions
+from aerospike_magic.gateway.bounds import GatewayOptions
 from aerospike_magic.gateway.tls import check_protection, protection, server_context
 
 log = logging.getLogger("aerospike_magic.gateway")

@@ -11,7 +11,7 @@ import os
 import ssl
 
 from aerospike_magic.errors import GatewayError
-from aerospike_magic.gateway.options import GatewayOptions
+from aerospike_magic.gateway.bounds import GatewayOptions
 
 
 def server_context(options: GatewayOptions) -> ssl.SSLContext | None:
