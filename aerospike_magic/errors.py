@@ -14,6 +14,7 @@
     │   ├── ScanCancelled        the user, or a closed reader, stopped it
     │   ├── PartitionsUnavailable  .partitions had no owner for too long
     │   └── MismatchError        a value does not fit its column, under on_mismatch="error"
+    ├── EngineServerError        a Trino or Presto of our own could not be fetched or started
     ├── WriteError               rows could not be written; .report says what became of them
     │   └── WriteCancelled       the user stopped it
     ├── QueryError               a statement that cannot run; .sql and .position for a caret
@@ -21,7 +22,6 @@
     │   ├── ReadOnlyError        a statement that writes
     │   ├── UnknownNameError     a namespace, set or bin that is not there; the hint has near matches
     │   └── ResultTooLarge       the result would not fit in free memory
-    ├── EngineServerError        a Trino or Presto of our own could not be fetched or started
     ├── GatewayError             the gateway for Trino and Presto could not start
     └── DevServerError           the embedded server could not start or load
 
@@ -143,6 +143,10 @@ class MismatchError(ScanError):
     """A value does not fit its column, and the scan was asked to stop at the first one."""
 
 
+class EngineServerError(AerospikeMagicError):
+    """A Trino or Presto on this machine could not be fetched, started or stopped; `details` is the end of its log."""
+
+
 class WriteError(AerospikeMagicError):
     """Rows could not be written; the message counts them, those written before and beside them stay.
 
@@ -184,10 +188,6 @@ class UnknownNameError(QueryError):
 
 class ResultTooLarge(QueryError):
     """The estimated result does not fit in free memory."""
-
-
-class EngineServerError(AerospikeMagicError):
-    """A Trino or Presto on this machine could not be fetched, started or stopped; `details` is the end of its log."""
 
 
 class GatewayError(AerospikeMagicError):

@@ -29,7 +29,7 @@ def run_trivial_query(kind: str, host: str, port: int) -> bool:
         following = urlsplit(answer.get("nextUri") or "")
         if not following.path:
             return False
-        answer = _ask("GET", host, port, following.path, headers)
+        answer = _ask("GET", host, port, f"{following.path}?{following.query}", headers)
     return False
 
 

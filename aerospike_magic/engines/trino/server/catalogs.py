@@ -66,3 +66,10 @@ def _units(text: str) -> list[int]:
     """Return the UTF-16 code units of a text: what `\\u` in a file of properties writes."""
     raw = text.encode("utf-16-be")
     return [int.from_bytes(raw[start : start + 2], "big") for start in range(0, len(raw), 2)]
+
+
+def read_properties(text: str) -> dict[str, str]:
+    """Return the properties that the text of a catalog file says; comments and empty lines say nothing."""
+    lines = (line.strip() for line in text.splitlines())
+    pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
+    return {name.strip(): value.strip() for name, _, value in pairs}

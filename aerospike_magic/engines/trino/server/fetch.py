@@ -155,22 +155,24 @@ def _download(release: Release, downloads: Path, tell: OnProgress) -> None:
 
 def _unpack(release: Release, downloads: Path, target: Path, tell: OnProgress) -> None:
     title = f"{release.title} {release.version}"
-    total = sum(artifact.n_bytes * (1 if folder else 2) for artifact, folder in release.artifacts.items())
+    total = sum(artifact.n_bytes * (1 if folders else 2) for artifact, folders in release.artifacts.items())
     before = 0
 
     def on_bytes(n_bytes: int) -> None:
         tell(ServerProgress("unpack", title, before + n_bytes, total))
 
-    for artifact, folder in release.artifacts.items():
+    for artifact, folders in release.artifacts.items():
         archive = downloads / artifact.name
-        if not folder:
+        if not folders:
             unpack_server(archive, target, set(release.plugins.values()), on_bytes)
-        elif archive.suffix == ".zip":
-            unpack_plugin(archive, target / folder)
-        else:
-            (target / folder).mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(archive, target / folder / archive.name)
-        before += artifact.n_bytes * (1 if folder else 2)
+        for folder in folders:
+            place = target / folder
+            place.mkdir(parents=True, exist_ok=True)
+            if archive.suffix == ".zip":
+                unpack_plugin(archive, place, release.jars_of(folder))
+            else:
+                shutil.copyfile(archive, place / archive.name)
+        before += artifact.n_bytes * (1 if folders else 2)
         on_bytes(0)
     for needed in (LIBRARIES, *(f"{PLUGINS}/{name}" for name in release.plugins.values())):
         if not (target / needed).is_dir():

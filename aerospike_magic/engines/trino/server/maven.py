@@ -37,7 +37,7 @@ class Artifact:
     """One file of a Maven repository.
 
     Args:
-        coordinates: `group:name:extension:version`.
+        coordinates: `group:name:extension:version`, with a classifier before the version where there is one.
         n_bytes: its size.
         sha256: its digest, in hex.
     """
@@ -49,13 +49,18 @@ class Artifact:
     @property
     def name(self) -> str:
         """The file's name."""
-        _, name, extension, version = self.coordinates.split(":")
-        return f"{name}-{version}.{extension}"
+        _, name, extension, *classifier, version = self.coordinates.split(":")
+        return f"{'-'.join([name, version, *classifier])}.{extension}"
+
+    @property
+    def title(self) -> str:
+        """Its name without version."""
+        return self.coordinates.split(":")[1]
 
     @property
     def path(self) -> str:
         """Where it is in a repository."""
-        group, name, _, version = self.coordinates.split(":")
+        group, name, *_, version = self.coordinates.split(":")
         return f"{group.replace('.', '/')}/{name}/{version}/{self.name}"
 
 

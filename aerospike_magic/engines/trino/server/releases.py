@@ -27,7 +27,7 @@ class Release:
         version: its version.
         main_class: what Java runs.
         java: the oldest Java that it runs on, and the newest; None for no limit.
-        artifacts: what is downloaded, each with where it goes: a folder for a jar, "" for an archive of the whole.
+        artifacts: what is downloaded, each with the folders that it goes to; none for an archive of the whole.
         plugins: connector name → folder of its plugin, for the connectors that are kept.
         unpacked_bytes: what it takes on the disk in the end.
     """
@@ -37,7 +37,7 @@ class Release:
     version: str
     main_class: str
     java: tuple[int, int | None]
-    artifacts: Mapping[Artifact, str]
+    artifacts: Mapping[Artifact, tuple[str, ...]]
     plugins: Mapping[str, str]
     unpacked_bytes: int
 
@@ -51,6 +51,11 @@ class Release:
         """How much is downloaded."""
         return sum(artifact.n_bytes for artifact in self.artifacts)
 
+    def jars_of(self, folder: str) -> set[str]:
+        """Names, without version, of the jars that go to a folder by themselves, in place of a plugin's own."""
+        by_themselves = (artifact for artifact, folders in self.artifacts.items() if folder in folders)
+        return {artifact.title for artifact in by_themselves if artifact.name.endswith(".jar")}
+
 
 TRINO = Release(
     kind="trino",
@@ -63,7 +68,7 @@ TRINO = Release(
             "io.trino:trino-server:tar.gz:476",
             821_045_832,
             "cfd5accde17e8ebd251eeeb78aed1f490e77bb3a164d95a0f454bf8a7c1cbd3f",
-        ): ""
+        ): ()
     },
     plugins={
         "trino_thrift": "thrift",
@@ -98,12 +103,12 @@ def find_release(kind: str) -> Release:
 
 
 def _presto() -> Release:
-    """Read the list of Presto's files: a line each, of coordinates, size, SHA-256 and the folder that it goes to."""
-    artifacts: dict[Artifact, str] = {}
+    """Read the list of Presto's files: a line each, of coordinates, size, SHA-256 and the folders that it goes to."""
+    artifacts: dict[Artifact, tuple[str, ...]] = {}
     for line in Path(__file__).with_name("presto-0.287.txt").read_text().splitlines():
         if line and not line.startswith("#"):
-            coordinates, n_bytes, sha256, folder = line.split()
-            artifacts[Artifact(coordinates, int(n_bytes), sha256)] = folder
+            coordinates, n_bytes, sha256, folders = line.split()
+            artifacts[Artifact(coordinates, int(n_bytes), sha256)] = tuple(folders.split(","))
     return Release(
         kind="presto",
         title="Presto",

@@ -18,6 +18,8 @@ LOOPBACK = "127.0.0.1"
 # A task begins with few splits at a time; a gateway serves many more, and most of a split's time is waiting.
 SPLITS_AT_ONCE = 64
 MB = 1 << 20
+# Presto's libraries are older than Java's closed modules.
+_OPENED = ("java.base/java.lang", "java.base/java.nio", "java.base/java.io", "java.base/java.util")
 
 
 def heap_bytes() -> int:
@@ -106,4 +108,6 @@ def java_command(java: Path, release: Release, home: Path, folder: Path, heap: i
     ]
     if java_version >= 21:
         flags += ["-XX:+EnableDynamicAgentLoading", "--enable-native-access=ALL-UNNAMED"]
+    if release.kind == "presto":
+        flags += [f"--add-opens={package}=ALL-UNNAMED" for package in _OPENED]
     return [str(java), *flags, "-cp", f"{home / LIBRARIES}/*", release.main_class]

@@ -6,6 +6,7 @@ plugin that is not kept; so a first pass over the names finds which files are wa
 
 from __future__ import annotations
 
+import re
 import shutil
 import tarfile
 import zipfile
@@ -53,13 +54,13 @@ def _plan(archive: Path, plugins: Collection[str], on_bytes: OnBytes) -> dict[st
     return places
 
 
-def unpack_plugin(archive: Path, target: Path) -> None:
-    """Unpack the jars of a plugin's zip into a folder."""
-    target.mkdir(parents=True, exist_ok=True)
+def unpack_plugin(archive: Path, target: Path, replaced: Collection[str] = ()) -> None:
+    """Unpack the jars of a plugin's zip into a folder, but for those whose names, without version, are replaced."""
     with zipfile.ZipFile(archive) as members:
         for member in members.infolist():
             name = PurePosixPath(member.filename).name
-            if name.endswith(".jar"):
+            found = re.fullmatch(r"(.+?)-\d.*\.jar", name)
+            if found is not None and found[1] not in replaced:
                 with members.open(member) as source, (target / name).open("wb") as copy:
                     shutil.copyfileobj(source, copy, 1 << 20)
 
