@@ -14,6 +14,7 @@ from aerospike_magic.errors import EngineServerError
 from aerospike_magic.gateway.catalog_file import catalog_text
 from aerospike_magic.gateway.server import Gateway
 from aerospike_magic.gateway.service import AerospikeService
+from aerospike_magic.gateway.wire_names import WireNames
 
 if TYPE_CHECKING:
     from aerospike_magic.connection import Connection
@@ -49,7 +50,7 @@ class LocalTrino:
             EngineServerError: the server cannot be fetched, has no Java, or does not start.
         """
         service = AerospikeService(connection)
-        gateway = Gateway(service)
+        gateway = Gateway(WireNames(service))
         try:
             gateway.start()
             text = catalog_text(flavor.name, [gateway.address])

@@ -18,6 +18,7 @@ from aerospike_magic.engines.lexer import Dialect
 from aerospike_magic.engines.trino.exact import json_as
 from aerospike_magic.gateway.names import spell_all
 from aerospike_magic.gateway.tables import NULL_SET, RESERVED_SCHEMAS, WireColumn, wire_columns
+from aerospike_magic.gateway.wire_names import to_wire
 from aerospike_magic.schema.types import METADATA_NAMES, SetSchema
 
 
@@ -45,7 +46,7 @@ class Gateway:
         """
         space = spell_all(self.namespaces, RESERVED_SCHEMAS)[schema.namespace]
         name = spell_all(sets, (NULL_SET,))[schema.set_name] if schema.set_name else NULL_SET
-        parts = (self.catalog, space, name + (f"?{options}" if options else ""))
+        parts = (self.catalog, to_wire(space), to_wire(name + (f"?{options}" if options else "")))
         return ".".join(map(self.dialect.quote_identifier, parts))
 
 
@@ -83,7 +84,7 @@ def source_of(table: str, schema: SetSchema, needs: Needs, dialect: Dialect) -> 
         dialect: the engine's.
     """
     shown = set(schema.arrow.names) if needs.takes_all else set()
-    columns = wire_columns(schema)
+    columns = {to_wire(name): wire for name, wire in wire_columns(schema).items()}
     wanted = {
         name: wire
         for name, wire in columns.items()
