@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench lab jar server clean
+.PHONY: help setup demo test test-engines lint bench lab jar server clean
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(STAMP)  ## make the virtual environment and install everything
 
@@ -23,7 +23,10 @@ demo: $(STAMP)  ## run a %%aerosql cell over 336,776 flights in the embedded ser
 	@$(BIN)/aerospike-magic demo
 
 test: $(STAMP)  ## run the tests (against AEROSPIKE_TEST_HOST=host:port, or the embedded server)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(ARGS)
+
+test-engines: $(STAMP)  ## run the tests on a real Trino and Presto, downloaded first: about 1 GB, once
+	AEROSPIKE_MAGIC_TRINO=1 $(BIN)/python -m pytest -m trino
 
 lint: $(STAMP)  ## ruff and mypy
 	$(BIN)/ruff check .

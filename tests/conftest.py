@@ -1,7 +1,10 @@
-"""Fixtures for all rooms: a server to talk to, the official client, our own connection, and a real Spark.
+"""Fixtures for all rooms: a server to talk to, the official client, our own connection, a real Spark, Trino and Presto.
 
 `AEROSPIKE_TEST_HOST=host:port` runs the tests against a real server instead. It needs the namespaces `test` and `demo`;
 the flight data is written to `demo` once, by the official client, and stays there for the next run.
+
+Tests on a real Trino or Presto, marked `trino`, run when it has been fetched already. `AEROSPIKE_MAGIC_TRINO=1` or
+`--trino` fetches it before the first test, `AEROSPIKE_MAGIC_SKIP_TRINO=1` skips them.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from typing import Any
 
 import pytest
 from certificates import write_certificates
-from under_test import TestServer
+from under_test import EngineServer, TestServer
 
 SPARK_SETTINGS = {
     "spark.ui.enabled": "false",
@@ -131,3 +134,79 @@ def class_loader(spark: Any) -> Iterator[Any]:
     before = thread.getContextClassLoader()
     yield before
     thread.setContextClassLoader(before)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--trino", action="store_true", help="fetch Trino and Presto for the tests that need them")
+
+
+def kinds_of(item: pytest.Item) -> set[str]:
+    """Which engine servers a test needs."""
+    kinds = {kind for kind in ("trino", "presto") if f"{kind}_server" in getattr(item, "fixturenames", ())}
+    for mark in item.iter_markers("trino"):
+        kinds |= set(mark.args)
+    return kinds or ({"trino"} if item.get_closest_marker("trino") else set())
+
+
+def is_fetching_wanted(config: pytest.Config) -> bool:
+    return bool(config.getoption("--trino") or os.environ.get("AEROSPIKE_MAGIC_TRINO") == "1")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if kinds_of(item):
+        item.add_marker("trino")
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(600))  # the first test waits for the server's start, too
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    from aerospike_magic.engines.trino.server import find_server
+    from aerospike_magic.engines.trino.server.releases import find_release
+
+    for item in items:
+        for kind in kinds_of(item):
+            release = find_release(kind)
+            title = f"{release.title} {release.version}"
+            if os.environ.get("AEROSPIKE_MAGIC_SKIP_TRINO") == "1":
+                item.add_marker(pytest.mark.skip(reason=f"AEROSPIKE_MAGIC_SKIP_TRINO=1: no test on {title}"))
+            elif not is_fetching_wanted(config) and find_server(kind) is None:
+                size = f"{release.download_bytes / 1e6:,.0f} MB"
+                reason = f"{title} has not been fetched ({size}): make test-engines, or AEROSPIKE_MAGIC_TRINO=1"
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Fetch what the tests need, where no test's time limit counts."""
+    if session.config.option.collectonly or not is_fetching_wanted(session.config):
+        return
+    from aerospike_magic.engines.trino.server import fetch_server
+
+    needed = {kind for item in session.items if item.get_closest_marker("skip") is None for kind in kinds_of(item)}
+    for kind in sorted(needed):
+        fetch_server(kind)
+
+
+@pytest.fixture(scope="session")
+def trino_server(server: TestServer) -> Iterator[EngineServer]:
+    """A real Trino with the catalogs `aerospike`, `tpch` and `memory`."""
+    yield from _engine_server("trino", server)
+
+
+@pytest.fixture(scope="session")
+def presto_server(server: TestServer) -> Iterator[EngineServer]:
+    """A real Presto with the catalogs `aerospike`, `tpch` and `memory`."""
+    yield from _engine_server("presto", server)
+
+
+def _engine_server(kind: str, server: TestServer) -> Iterator[EngineServer]:
+    from aerospike_magic.connection import connect
+    from aerospike_magic.engines.trino.server import LocalServer
+    from aerospike_magic.engines.trino.server.catalogs import read_properties
+    from aerospike_magic.gateway.catalog_file import catalog_text
+    from aerospike_magic.gateway.server import Gateway
+    from aerospike_magic.gateway.service import AerospikeService
+
+    with connect(server.address) as connection, AerospikeService(connection) as service, Gateway(service) as gateway:
+        catalog = read_properties(catalog_text(kind, [gateway.address]))
+        with LocalServer.start(kind, {"aerospike": catalog}) as running:
+            yield EngineServer(running, service, connection)

@@ -1,8 +1,9 @@
-"""The server that tests talk to."""
+"""The servers that tests talk to."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -18,3 +19,18 @@ class TestServer:
     @property
     def address(self) -> str:
         return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class EngineServer:
+    """A real Trino or Presto, whose catalog `aerospike` reads through a gateway in this process.
+
+    Attributes:
+        server: a `LocalServer`, with its host, port, url and kind.
+        service: what the gateway serves.
+        connection: to the server under test.
+    """
+
+    server: Any
+    service: Any
+    connection: Any

@@ -25,6 +25,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    if arguments[:1] in (["trino"], ["trino-catalog"]):
+        from aerospike_magic.cli.trino import run_catalog, run_trino
+
+        return run_trino(arguments[1:]) if arguments[0] == "trino" else run_catalog(arguments[1:])
     if arguments[:1] == ["server"]:
         # The server has options of its own, and a --help of its own.
         from aerospike_magic.devserver.__main__ import main as serve
@@ -55,5 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("server", help="run the embedded development server", add_help=False)
     doctor = commands.add_parser("doctor", help="check this installation, and a connection")
     doctor.add_argument("target", nargs="?", help="HOST:PORT or a profile to try")
+    commands.add_parser("trino", help="run a Trino or Presto of your own over the sets", add_help=False)
+    commands.add_parser("trino-catalog", help="print the catalog file for a Trino or Presto cluster", add_help=False)
     doctor.add_argument("--settings", action="store_true", help="list the environment variables and their meaning")
     return parser

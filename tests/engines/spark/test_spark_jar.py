@@ -30,7 +30,7 @@ def contents(path: Path) -> dict[str, bytes]:
 
 
 def test_jar_was_built_from_these_sources(builder: ModuleType) -> None:
-    manifest = contents(builder.TARGET)["META-INF/MANIFEST.MF"].decode()
+    manifest = contents(builder.SPARK.target)["META-INF/MANIFEST.MF"].decode()
     assert f"Sources-Digest: {builder.sources_digest()}\r\n" in manifest, "make jar"
 
 
@@ -41,4 +41,4 @@ def test_jar_holds_what_the_sources_compile_to(builder: ModuleType, tmp_path: Pa
     version = subprocess.run(["javac", "-version"], capture_output=True, text=True, check=True).stdout
     if not version.startswith("javac 17."):
         pytest.skip(f"the jar is built by JDK 17, here is {version.strip()}")
-    assert contents(builder.build(tmp_path / "again.jar")) == contents(builder.TARGET), "make jar"
+    assert contents(builder.build(builder.SPARK, tmp_path / "again.jar")) == contents(builder.SPARK.target), "make jar"

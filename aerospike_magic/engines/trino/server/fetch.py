@@ -141,6 +141,7 @@ def _check_room(release: Release, downloads: Path) -> None:
 def _download(release: Release, downloads: Path, tell: OnProgress) -> None:
     before = 0
     title, total = f"{release.title} {release.version}", release.download_bytes
+    tell(ServerProgress("download", title, 0, total))  # how large it is, before anything comes
     for artifact in release.artifacts:
 
         def on_bytes(n_bytes: int, before: int = before) -> None:

@@ -127,6 +127,11 @@ class LocalServer:
         return f"http://{self.host}:{self.port}"
 
     @property
+    def pid(self) -> int | None:
+        """The launcher's process id, whose child Java is; None when it does not run."""
+        return None if self._launcher is None else self._launcher.pid
+
+    @property
     def is_running(self) -> bool:
         """Whether it has not ended."""
         return self._launcher is not None and self._launcher.poll() is None

@@ -18,6 +18,9 @@ LOOPBACK = "127.0.0.1"
 # A task begins with few splits at a time; a gateway serves many more, and most of a split's time is waiting.
 SPLITS_AT_ONCE = 64
 MB = 1 << 20
+AGENT = Path(__file__).parent / "jars" / "aerospike-magic-presto.jar"
+"""Keeps Presto on the loopback address where its settings cannot; its sources are in `jvm/presto`."""
+
 # Presto's libraries are older than Java's closed modules.
 _OPENED = ("java.base/java.lang", "java.base/java.nio", "java.base/java.io", "java.base/java.util")
 
@@ -110,4 +113,5 @@ def java_command(java: Path, release: Release, home: Path, folder: Path, heap: i
         flags += ["-XX:+EnableDynamicAgentLoading", "--enable-native-access=ALL-UNNAMED"]
     if release.kind == "presto":
         flags += [f"--add-opens={package}=ALL-UNNAMED" for package in _OPENED]
+        flags.append(f"-javaagent:{AGENT}")
     return [str(java), *flags, "-cp", f"{home / LIBRARIES}/*", release.main_class]
