@@ -1,4 +1,4 @@
-"""The command line: `aerospike-magic demo | server | doctor`. Everything is imported when its command runs."""
+"""The command line: `aerospike-magic demo | server | gateway | doctor`. All is imported when its command runs."""
 
 from __future__ import annotations
 
@@ -34,6 +34,10 @@ def _run(arguments: list[str]) -> int:
         from aerospike_magic.devserver.__main__ import main as serve
 
         return serve(arguments[1:])
+    if arguments[:1] == ["gateway"]:
+        from aerospike_magic.cli.gateway import run_gateway
+
+        return run_gateway(arguments[1:])
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.command == "demo":
@@ -53,10 +57,11 @@ def _parser() -> argparse.ArgumentParser:
 
     parser = argparse.ArgumentParser(prog="aerospike-magic", description="SQL on Aerospike from a notebook, in place.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="demo | server | doctor")
+    commands = parser.add_subparsers(dest="command", metavar="demo | server | gateway | doctor")
     demo = commands.add_parser("demo", help="query 336,776 flights in this terminal, on an embedded server")
     demo.add_argument("--address", metavar="HOST:PORT", help="a server that has the demo data already")
     commands.add_parser("server", help="run the embedded development server", add_help=False)
+    commands.add_parser("gateway", help="serve sets to a Trino or Presto cluster", add_help=False)
     doctor = commands.add_parser("doctor", help="check this installation, and a connection")
     doctor.add_argument("target", nargs="?", help="HOST:PORT or a profile to try")
     commands.add_parser("trino", help="run a Trino or Presto of your own over the sets", add_help=False)

@@ -1,4 +1,4 @@
-"""The catalog file that makes a stock Trino or Presto know a gateway: `etc/catalog/NAME.properties` on each of its nodes.
+"""The file that makes a stock Trino or Presto know a gateway: `etc/catalog/NAME.properties` on each node of it.
 
 The limits make a dead gateway an error within seconds: by default the connector tries for more than a minute. A
 gateway that is restarted within `MAX_RETRY_TIME_S` is not noticed.

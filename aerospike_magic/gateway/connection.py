@@ -15,12 +15,12 @@ from collections.abc import Callable
 
 from aerospike_magic.errors import AerospikeMagicError, WireError
 from aerospike_magic.gateway import thrift
+from aerospike_magic.gateway.bounds import GatewayOptions
 from aerospike_magic.gateway.calls import METHODS, WRITING, error_body, read_arguments, result_body
 from aerospike_magic.gateway.channel import Channel
 from aerospike_magic.gateway.complaints import Complaints
 from aerospike_magic.gateway.dispatch import Claim, Dispatcher, Request
 from aerospike_magic.gateway.messages import Service, ServiceError
-from aerospike_magic.gateway.bounds import GatewayOptions
 from aerospike_magic.gateway.thrift import Fault, Kind, Message, Part
 
 log = logging.getLogger("aerospike_magic.gateway")
@@ -247,7 +247,8 @@ def _told(error: Exception) -> str:
         return error.message
     if isinstance(error, ssl.SSLError):
         return f"TLS: {(error.reason or str(error)).lower().replace('_', ' ')}"
-    return (getattr(error, "strerror", None) or str(error)).lower()
+    strerror = getattr(error, "strerror", None)
+    return strerror.lower() if strerror else str(error)
 
 
 def _unknown(name: str) -> tuple[Kind, list[Part]]:

@@ -5,9 +5,9 @@ and puts it back under the next token: so no two requests ever read from one sca
 open scan stands at - again, after a restart, from another gateway - gets a scan that is opened at the token. What the
 cache drops is therefore never lost, only slower.
 
-There are never more than `max_scans`: the one that nobody has asked for the longest is closed for a new one, and one that
-nobody asks for at all ends after `idle_s`, which also ends it on the server. Each may read ahead of its reader by its
-part of `buffered_bytes`.
+There are never more than `max_scans`: the one that nobody has asked for the longest is closed for a new one, and one
+that nobody asks for at all ends after `idle_s`, which also ends it on the server. Each may read ahead of its reader by
+its part of `buffered_bytes`.
 """
 
 from __future__ import annotations

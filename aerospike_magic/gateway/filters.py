@@ -4,8 +4,8 @@ The predicate keeps exactly the rows that the domain describes, by this project'
 `filters.predicate`), or more where said: the engine checks every filter again. Where its own order differs, ours keeps
 more: NaN is above all numbers here and in no range there, so that a range without an upper end keeps it.
 
-- Bytes are shown in hexadecimal. The text's order is that of the bytes, so that ranges become ranges of bytes; text that
-  is not upper-case hexadecimal equals no value.
+- Bytes are shown in hexadecimal. The text's order is that of the bytes, so that ranges become ranges of bytes; text
+  that is not upper-case hexadecimal equals no value.
 - JSON is compared by its text there: only whether there is a value is decided here.
 - Of many values, a list that would not go to the server becomes the range from the least to the greatest; keys, which
   are looked up, stay a list.

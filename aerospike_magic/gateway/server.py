@@ -18,12 +18,12 @@ from types import TracebackType
 
 from aerospike_magic.connection.hosts import format_address
 from aerospike_magic.errors import GatewayError
+from aerospike_magic.gateway.bounds import GatewayOptions
 from aerospike_magic.gateway.channel import Channel, TlsChannel
 from aerospike_magic.gateway.complaints import Complaints
 from aerospike_magic.gateway.connection import ClientConnection
 from aerospike_magic.gateway.dispatch import Dispatcher, Load
 from aerospike_magic.gateway.messages import Service
-from aerospike_magic.gateway.bounds import GatewayOptions
 from aerospike_magic.gateway.tls import check_protection, protection, server_context
 
 log = logging.getLogger("aerospike_magic.gateway")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from table_service import TableService, table_of, typed
 
-from aerospike_magic.gateway.client import GatewayClient
 from aerospike_magic.gateway.bounds import GatewayOptions
+from aerospike_magic.gateway.client import GatewayClient
 from aerospike_magic.gateway.server import Gateway
 
 N_ROWS = 1_000

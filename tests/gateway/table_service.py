@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from aerospike_magic.errors import ConfigError
 from aerospike_magic.gateway.messages import (
     AllOrNone,
     ColumnMetadata,
@@ -142,6 +145,16 @@ class TableService:
     def _note(self, *what: Any) -> None:
         with self._lock:
             self.asked.append(what)
+
+
+@contextmanager
+def open_tables(settings: Mapping[str, Any], hosts: Sequence[HostAddress]) -> Iterator[TableService]:
+    """The factory of processes in tests: `numbers` of so many rows, and `process`, whose one row names the process."""
+    if settings.get("refuse"):
+        raise ConfigError(settings["refuse"], hint="say something else")
+    numbers = table_of(typed("id", "bigint", range(settings["rows"])))
+    process = table_of(typed("pid", "bigint", [os.getpid()]))
+    yield TableService({("test", "numbers"): numbers, ("test", "process"): process}, hosts=hosts)
 
 
 def as_array(column: pa.ChunkedArray) -> pa.Array:

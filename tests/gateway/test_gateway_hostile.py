@@ -17,8 +17,8 @@ from test_gateway_server import ITEMS, Connect, Serve, wait_until
 from aerospike_magic.errors import ConnectError
 from aerospike_magic.gateway import structures as s
 from aerospike_magic.gateway import thrift
-from aerospike_magic.gateway.calls import write_arguments
 from aerospike_magic.gateway.bounds import GatewayOptions
+from aerospike_magic.gateway.calls import write_arguments
 from aerospike_magic.gateway.server import Gateway
 from aerospike_magic.gateway.thrift import Kind, Type
 

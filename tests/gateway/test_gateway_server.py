@@ -15,10 +15,10 @@ from table_service import TableService
 from aerospike_magic.errors import ConfigError, ConnectError, GatewayError, ScanError
 from aerospike_magic.gateway import structures as s
 from aerospike_magic.gateway import thrift
+from aerospike_magic.gateway.bounds import GatewayOptions
 from aerospike_magic.gateway.calls import write_arguments
 from aerospike_magic.gateway.client import GatewayClient
 from aerospike_magic.gateway.messages import Domain, Range, Ranges, ServiceError, TableName, TupleDomain
-from aerospike_magic.gateway.bounds import GatewayOptions
 from aerospike_magic.gateway.server import Gateway
 from aerospike_magic.gateway.thrift import ApplicationError, Type
 
