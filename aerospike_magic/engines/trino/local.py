@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from aerospike_magic.engines.trino.endpoint import TrinoServer
 from aerospike_magic.engines.trino.flavor import TRINO, Flavor
 from aerospike_magic.engines.trino.server import LocalServer, find_server
+from aerospike_magic.engines.trino.server.catalogs import read_properties
 from aerospike_magic.errors import EngineServerError
 from aerospike_magic.gateway.catalog_file import catalog_text
 from aerospike_magic.gateway.server import Gateway
 from aerospike_magic.gateway.service import AerospikeService
-from aerospike_magic.gateway.wire_names import WireNames
 
 if TYPE_CHECKING:
     from aerospike_magic.connection import Connection
@@ -50,11 +50,10 @@ class LocalTrino:
             EngineServerError: the server cannot be fetched, has no Java, or does not start.
         """
         service = AerospikeService(connection)
-        gateway = Gateway(WireNames(service))
+        gateway = Gateway(service)
         try:
             gateway.start()
-            text = catalog_text(flavor.name, [gateway.address])
-            catalog = dict(line.split("=", 1) for line in text.splitlines() if "=" in line and line[0] != "#")
+            catalog = read_properties(catalog_text(flavor.name, [gateway.address]))
             process = LocalServer.start(flavor.name, {CATALOG: catalog}, on_progress=on_progress)
         except BaseException:
             gateway.close()
