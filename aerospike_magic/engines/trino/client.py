@@ -216,6 +216,27 @@ class RunningStatement:
             session.delete(place, timeout=_STOP_WITHIN_S)
 
 
+def ask(server: TrinoServer, sql: str) -> list[Any]:
+    """Return the rows of a short statement of ours.
+
+    Raises:
+        QueryError: the server says that it failed: a `StatementFailed` inside.
+        ConnectError: it does not answer.
+    """
+    statement = RunningStatement(server, sql)
+    rows: list[Any] = []
+    try:
+        while True:
+            has_ended = statement.has_ended
+            page = statement.next_page(_STEP_S)
+            if page is not None:
+                rows += page
+            elif has_ended:
+                return rows
+    finally:
+        statement.stop()
+
+
 def _parse(content: bytes, server: TrinoServer) -> dict[str, Any] | AerospikeMagicError:
     try:
         answer = _loads()(content)

@@ -18,7 +18,7 @@ from aerospike_magic.engines.catalog import ClusterSets
 from aerospike_magic.engines.lexer import PRESTO, TRINO, Dialect
 from aerospike_magic.engines.progress import ProgressReceiver, QueryProgress
 from aerospike_magic.engines.telling import Telling
-from aerospike_magic.engines.trino.client import RunningStatement, StatementFailed
+from aerospike_magic.engines.trino.client import RunningStatement, StatementFailed, ask
 from aerospike_magic.engines.trino.endpoint import TrinoServer
 from aerospike_magic.engines.trino.prepare import Prepared
 from aerospike_magic.engines.trino.result import TrinoResult, TrinoRun
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from aerospike_magic.gateway.service import AerospikeService
 
 _DEFAULT_OPTIONS = QueryOptions()
-_ASK_S = 30.0
 _NOT_OURS = frozenset({"TABLE_NOT_FOUND", "SCHEMA_NOT_FOUND", "MISSING_TABLE", "MISSING_SCHEMA", "PERMISSION_DENIED"})
 
 
@@ -138,24 +137,8 @@ class TrinoEngine:
             return self._is_ours
 
     def ask(self, sql: str) -> list[Any]:
-        """Return the rows of a short statement of ours.
-
-        Raises:
-            StatementFailed: the server says so.
-            ConnectError: it does not answer.
-        """
-        statement = RunningStatement(self.server, sql)
-        rows: list[Any] = []
-        try:
-            while True:
-                has_ended = statement.has_ended
-                page = statement.next_page(0.05)
-                if page is not None:
-                    rows += page
-                elif has_ended:
-                    return rows
-        finally:
-            statement.stop()
+        """Return the rows of a short statement of ours; raises as `client.ask` does."""
+        return ask(self.server, sql)
 
     def _ask_whose(self) -> bool:
         catalog, title = self.server.catalog, self.server.flavor.title
