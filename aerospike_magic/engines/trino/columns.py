@@ -153,12 +153,19 @@ def _months(values: Values, kind: SqlType) -> pa.Array:
     return pa.array(found, kind.arrow)
 
 
+def _read(values: Values) -> Values:
+    """Nested values; Presto writes them as JSON text."""
+    return [json.loads(v) if isinstance(v, str) else v for v in values]
+
+
 def _list(values: Values, kind: SqlType) -> pa.Array:
+    values = _read(values)
     flat = list(chain.from_iterable(v for v in values if v is not None))
     return pa.ListArray.from_arrays(_offsets(values), to_arrow(flat, kind.children[0]), type=kind.arrow)
 
 
 def _map(values: Values, kind: SqlType) -> pa.Array:
+    values = _read(values)
     maps = [v for v in values if v is not None]
     key, value = kind.children
     keys = to_arrow(_keys(list(chain.from_iterable(maps)), key), key)
@@ -180,6 +187,7 @@ def _keys(keys: list[str], kind: SqlType) -> Values:
 
 
 def _row(values: Values, kind: SqlType) -> pa.Array:
+    values = _read(values)
     width = len(kind.children)
     nothing = (None,) * width
     columns = list(zip(*(nothing if v is None else v for v in values), strict=True)) or [()] * width

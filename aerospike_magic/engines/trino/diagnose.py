@@ -31,6 +31,9 @@ from aerospike_magic.schema.types import SetSchema, near_matches
 _PLACE = re.compile(r"^line \d+:\d+: ")
 _QUOTED = re.compile(r"'([^']*)'")
 _EXPECTING = re.compile(r"\.? Expecting:.*$", re.DOTALL)
+# Presto's errors of this kind have a general name, and no quotes.
+_PRESTO_NO_COLUMN = re.compile(r"^Column '([^']+)' cannot be resolved")
+_PRESTO_NO_TABLE = re.compile(r"^(?:Table|Schema|Catalog) (\S+) does not exist$")
 _FUNCTION = re.compile(r"Function '?([\w.$]+)'? not (?:registered|found)")
 _REMOTE = re.compile(
     r"(?:Exception raised by remote Thrift server|TrinoThriftServiceException|Prest\w+Exception): (.*)"
@@ -86,9 +89,11 @@ def _translated(error: StatementFailed, context: Context) -> AerospikeMagicError
     if "THRIFT" in error.name or error.kind == "EXTERNAL":
         return _below(error, words, context)
     position = _position(error, context)
-    if error.name in _NO_COLUMN and (found := _QUOTED.search(words)):
+    found = _QUOTED.search(words) if error.name in _NO_COLUMN else None
+    if found := found or _PRESTO_NO_COLUMN.search(words):
         return _no_column(found[1], position, context)
-    if error.name in _NO_TABLE and (found := _QUOTED.search(words) or re.search(r"Schema (\S+) does", words)):
+    found = _QUOTED.search(words) if error.name in _NO_TABLE else None
+    if found := found or _PRESTO_NO_TABLE.search(words):
         return _no_table(found[1], words, position, context)
     if found := _FUNCTION.search(words):
         return _error(f"there is no function {found[1].rpartition('.')[2]}", "", position, context)

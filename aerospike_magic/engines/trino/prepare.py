@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from aerospike_magic.engines.base import QueryOptions
 from aerospike_magic.engines.names import SetName, find_set, is_frame, unknown_bare, unknown_qualified
 from aerospike_magic.engines.parameters import bind_parameters
+from aerospike_magic.engines.progress import QueryProgress
 from aerospike_magic.engines.rewriting import Rewritten, edited
 from aerospike_magic.engines.trino.diagnose import Context, query_error
 from aerospike_magic.engines.trino.frames import LocalFrames
@@ -36,6 +37,8 @@ class Prepared:
 
     Attributes:
         rewritten: the text to send.
+        options: how it runs.
+        tables: the sets it reads, each with ``schema:table`` as it is named on the wire.
         sets: the schema of each set that it reads, by where it is named.
         progress: of its scans, None where nothing is told.
 
@@ -52,9 +55,10 @@ class Prepared:
         frames: Mapping[str, Any],
     ) -> None:
         self._engine = engine
-        self._options = options
+        self.options = options
         self._dialect = engine.dialect
-        self.progress = None
+        self.progress: QueryProgress | None = None
+        self.tables: list[tuple[str, SetSchema]] = []
         self._frames = LocalFrames(engine)
         bound = bind_parameters(sql, parameters, self._dialect)
         self.statement: Statement = read_statement(bound, self._dialect)
@@ -90,6 +94,12 @@ class Prepared:
     def real_name(self, name: str) -> str:
         """Return what a column of the result is called: a bin's own name where it is just that bin."""
         return self._real.get(name, name)
+
+    def readable(self, plan: str) -> str:
+        """Return a plan with the sets' own names, without what travels in their tables' names."""
+        for table, schema in self.tables:
+            plan = plan.replace(table, schema.name).replace(table.partition(":")[2], schema.set_name)
+        return plan
 
     def drop(self) -> None:
         """Give back what the statement holds."""
@@ -145,7 +155,7 @@ class Prepared:
         """What stands for each set, and for stars that would show too much."""
         if not self.sets:
             return {}, {}
-        needs = Needs(self._named, self.statement.takes_all_columns, self._options.on_mismatch == "error")
+        needs = Needs(self._named, self.statement.takes_all_columns, self.options.on_mismatch == "error")
         catalog = self._engine.server.catalog
         assert catalog is not None
         gateway = Gateway(catalog, self._engine.catalog.namespaces(), self._dialect)
@@ -154,7 +164,9 @@ class Prepared:
         shows_hidden = False
         for number, (reference, schema) in enumerate(self.sets.items()):
             sets = [name for namespace, name in known if namespace == schema.namespace]
-            name = gateway.table(schema, sets, self._query_text(number))
+            is_described = reference.alone and self.statement.tree is None
+            name = gateway.table(schema, sets, "" if is_described else self._query_text(number))
+            self.tables.append((":".join(part.strip('"') for part in name.split('"."')[1:]), schema))
             if reference.alone or not self._is_ours:
                 tables[reference] = name
                 continue
@@ -165,7 +177,7 @@ class Prepared:
     def _query_text(self, number: int) -> str:
         if not self._is_ours:
             return ""
-        options = self._options
+        options = self.options
         return query_text(
             rps=options.records_per_second,
             mismatch="error" if options.on_mismatch == "error" else None,
