@@ -153,6 +153,7 @@ def _no_table(quoted: str, words: str, position: int | None, context: Context) -
         else:
             message, hint = unknown_qualified(name[0], name[1], context.catalog)
         return UnknownNameError(message, hint=hint, sql=sql, position=position)
+    position = context.statement.position_of(parts[0]) if position is None else position
     return UnknownNameError(words[:1].lower() + words[1:], sql=sql, position=position)
 
 

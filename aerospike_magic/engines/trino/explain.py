@@ -71,7 +71,9 @@ def explain(engine: TrinoEngine, prepared: Prepared) -> Explanation:
             if scan.table == table:
                 columns = {to_wire(name): wire for name, wire in wire_columns(as_scanned(schema)).items()}
                 predicate = _predicate(scan, columns, domains.get(table))
-                found.append(_explained(engine, prepared, schema, [columns[c] for c in scan.columns], predicate))
+                found.append(
+                    _explained(engine, prepared, schema, [columns[c] for c in scan.columns if c in columns], predicate)
+                )
     return Explanation(prepared.statement.bound.original, tuple(found), prepared.readable(plan))
 
 

@@ -164,10 +164,10 @@ class Prepared:
         shows_hidden = False
         for number, (reference, schema) in enumerate(self.sets.items()):
             sets = [name for namespace, name in known if namespace == schema.namespace]
-            is_described = reference.alone and self.statement.tree is None
+            is_described = reference.alone and reference.query_at is None
             name = gateway.table(schema, sets, "" if is_described else self._query_text(number))
             self.tables.append((":".join(part.strip('"') for part in name.split('"."')[1:]), schema))
-            if reference.alone or not self._is_ours:
+            if is_described or not self._is_ours:
                 tables[reference] = name
                 continue
             tables[reference], is_subquery = source_of(name, schema, needs, self._dialect)

@@ -55,12 +55,14 @@ class Reference:
         end: one past the name, in the text.
         alone: whether it can be the name of a table only.
         has_alias: whether the user gave it an alias.
+        query_at: where the word TABLE stands that makes it a query of its own; None where there is none.
     """
 
     name: TableName
     end: int
     alone: bool
     has_alias: bool
+    query_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +177,9 @@ def rewrite(
     """
     edits: list[Edit] = [(at, at + 1, text) for at, text in stars.items()]
     for reference, table in tables.items():
+        if reference.query_at is not None and table.startswith("("):
+            edits.append((reference.query_at, reference.end, table))
+            continue
         alias = statement.dialect.quote_identifier(reference.name.parts[-1])
         tail = "" if reference.alone or reference.has_alias else f" AS {alias}"
         edits.append((reference.name.start, reference.end, table + tail))
@@ -238,8 +243,10 @@ def _references(tokens: Sequence[Token], places: set[int] | None) -> list[Refere
             could_be = before in ("FROM", "JOIN", *_ALONE) or (before in (",", "(") and len(parts) == 2)
         if could_be and not (after < len(tokens) and tokens[after].text == "("):  # a function
             name = TableName(tuple(token.identifier for token in parts), parts[0].start)
+            is_query = before == "TABLE" and not is_of_table
             alone = before in _ALONE or is_of_table
-            found.append(Reference(name, parts[-1].end, alone, _has_alias(tokens, after)))
+            query_at = tokens[i - 1].start if is_query else None
+            found.append(Reference(name, parts[-1].end, alone, _has_alias(tokens, after), query_at))
     return found
 
 
