@@ -32,6 +32,18 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+def arrow_table(frame: Any) -> pa.Table:
+    """Return a frame of pandas, polars or Arrow as an Arrow table; an index is left out."""
+    home = type(frame).__module__.partition(".")[0]
+    if home == "pandas":
+        return pa.Table.from_pandas(frame, preserve_index=False)
+    if home == "polars":
+        return (frame.collect() if type(frame).__name__ == "LazyFrame" else frame).to_arrow()
+    if isinstance(frame, pa.RecordBatchReader):
+        return frame.read_all()
+    return pa.Table.from_batches([frame]) if isinstance(frame, pa.RecordBatch) else frame
+
+
 def columns_to_pandas(names: list[str], columns: list[pa.ChunkedArray | None]) -> pd.DataFrame:
     """Return a DataFrame of the columns, in order, names as they are (also repeated ones).
 

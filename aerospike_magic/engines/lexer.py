@@ -39,13 +39,17 @@ class Dialect:
         name: sqlglot's name for it.
         quote: the character around a quoted name, doubled inside it.
         escapes: whether a backslash in a string takes the next character, and "…" is a string too.
-        exclude: the word between a star and the columns that it leaves out.
+        exclude: the word between a star and the columns that it leaves out; "" where there is none.
+        has_nested_comments: whether a block comment inside another has to end, too.
+        has_escape_strings: whether ``E'…'`` is a string with escapes.
     """
 
     name: str
     quote: str
     escapes: bool = False
     exclude: str = "EXCLUDE"
+    has_nested_comments: bool = True
+    has_escape_strings: bool = True
 
     def quote_identifier(self, name: str) -> str:
         """Return `name` as a quoted SQL identifier.
@@ -58,6 +62,8 @@ class Dialect:
 
 DUCKDB = Dialect("duckdb", '"')
 SPARK = Dialect("spark", "`", escapes=True, exclude="EXCEPT")
+TRINO = Dialect("trino", '"', exclude="", has_nested_comments=False, has_escape_strings=False)
+PRESTO = Dialect("presto", '"', exclude="", has_nested_comments=False, has_escape_strings=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +101,7 @@ def tokenize(sql: str, dialect: Dialect = DUCKDB) -> list[Token]:
     tokens: list[Token] = []
     at = 0
     while at < len(sql):
-        skipped = _skip(sql, at)
+        skipped = _skip(sql, at, dialect)
         if skipped > at:
             at = skipped
             continue
@@ -113,15 +119,17 @@ def statement_end(tokens: list[Token]) -> int:
     return rest[-1].end if rest else 0
 
 
-def _skip(sql: str, at: int) -> int:
+def _skip(sql: str, at: int, dialect: Dialect) -> int:
     found = _SPACE.match(sql, at) or _LINE_COMMENT.match(sql, at)
     if found:
         return found.end()
-    return _block_end(sql, at) if sql.startswith("/*", at) else at
+    return _block_end(sql, at, dialect) if sql.startswith("/*", at) else at
 
 
-def _block_end(sql: str, at: int) -> int:
-    # Block comments nest, in DuckDB and in Spark.
+def _block_end(sql: str, at: int, dialect: Dialect) -> int:
+    if not dialect.has_nested_comments:
+        end = sql.find("*/", at + 2)
+        return len(sql) if end < 0 else end + 2
     depth = 0
     for edge in _BLOCK_EDGE.finditer(sql, at):
         depth += 1 if edge.group() == "/*" else -1
@@ -142,7 +150,8 @@ def _next(sql: str, at: int, dialect: Dialect) -> tuple[TokenKind, int]:
         return "braces", found.end()
     if char.isdigit() or (char == "." and sql[at + 1 : at + 2].isdigit()):
         return "number", _end(_NUMBER, sql, at)
-    for prefixed in (_RAW, _PREFIX_STRING) if dialect.escapes else (_ESCAPE_STRING, _PREFIX_STRING):
+    first = _RAW if dialect.escapes else _ESCAPE_STRING if dialect.has_escape_strings else _PREFIX_STRING
+    for prefixed in (first, _PREFIX_STRING):
         if found := prefixed.match(sql, at):
             return "string", found.end()
     if found := _WORD.match(sql, at):

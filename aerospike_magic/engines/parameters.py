@@ -91,6 +91,11 @@ def parameter_names(sql: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found.name for found in _references(sql, tokenize(sql))))
 
 
+def written_parameters(sql: str, dialect: Dialect = DUCKDB) -> list[tuple[int, int, bool]]:
+    """Return where the parameters of `sql` stand, in order: start, end, and whether it is a name, as of ``!i``."""
+    return [(found.start, found.end, bool(found.form)) for found in _references(sql, tokenize(sql, dialect))]
+
+
 @dataclass(frozen=True, slots=True)
 class _Reference:
     name: str

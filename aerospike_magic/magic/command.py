@@ -17,13 +17,13 @@ from typing import Any, Literal, cast, get_args
 from aerospike_magic.errors import ConfigError
 
 ResultKind = Literal["pandas", "polars", "arrow", "duckdb", "spark"]
-EngineName = Literal["local", "spark"]
+EngineName = Literal["local", "spark", "trino", "presto"]
 WriteMode = Literal["update", "update_only", "replace", "replace_only", "create_only"]
 
 _TOKEN = re.compile(r"\s*((?:[^\s'\"]|'[^']*'|\"[^\"]*\")+)")
 # An option of ours behind a statement; SQL has no such end, but for comments and a column called o.
 _LATE_OPTION = re.compile(
-    r"\s(?:-[ot]\s+\w+|--(?:explain|quiet|write)|--(?:limit|rps|engine|key|mode)[=\s]\s*\w+|--param[=\s]\s*\w+=[^\s'\"]+)\s*$"
+    r"\s(?:-[ot]\s+\w+|--(?:explain|quiet|write)|--(?:limit|rps|engine|key|mode|dialect)[=\s]\s*\w+|--param[=\s]\s*\w+=[^\s'\"]+)\s*$"
 )
 _ASSIGNMENT = re.compile(r"\s*([^\W\d]\w*)\s*<<(?!=)\s*")
 
@@ -45,6 +45,7 @@ class QueryCommand:
         write: whether it may write, which an INSERT needs.
         key: the column that is the key of what is written, or "".
         mode: how an INSERT treats records that exist; "" for the usual.
+        dialect: the SQL that the statement is written in, to be translated to the engine's; "" for the engine's own.
     """
 
     sql: str
@@ -59,6 +60,7 @@ class QueryCommand:
     write: bool = False
     key: str = ""
     mode: WriteMode | Literal[""] = ""
+    dialect: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,12 @@ def _auth(text: str) -> str:
     return text
 
 
+def _scheme(text: str) -> str:
+    if text not in ("http", "https"):
+        raise ValueError("http or https")
+    return text
+
+
 def _parameter(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():
@@ -138,7 +146,7 @@ def _parameter(text: str) -> tuple[str, Any]:
 QUERY_OPTIONS: Mapping[str, Option] = {
     "-o": Option("output", _name, "put the whole result into this variable"),
     "-t": Option("kind", _kind, "its type: pandas, polars, arrow, duckdb, spark"),
-    "--engine": Option("engine", _engine, "what runs it: local, spark"),
+    "--engine": Option("engine", _engine, "what runs it: local, spark, trino, presto"),
     "--limit": Option("limit", _count, "at most so many rows"),
     "--explain": Option("explain", None, "say how it would run"),
     "--param": Option("parameters", _parameter, "a value for :name"),
@@ -147,6 +155,9 @@ QUERY_OPTIONS: Mapping[str, Option] = {
     "--write": Option("write", None, "let INSERT INTO write"),
     "--key": Option("key", str, "with --write: the column that is the key"),
     "--mode": Option("mode", _mode, "with --write: update, replace, create_only, …"),
+    "--dialect": Option(
+        "dialect", str.lower, "translate the statement from this SQL: duckdb, spark, trino, postgres, …"
+    ),
 }
 
 CONNECT_OPTIONS: Mapping[str, Option] = {
@@ -167,8 +178,35 @@ SCHEMA_OPTIONS: Mapping[str, Option] = {
     "--load": Option("load", str, "use the schema in this TOML file from now on"),
 }
 
+# A secret is never on the line: the switches say which to look for, in environment and keyring, or to ask for.
+TRINO_OPTIONS: Mapping[str, Option] = {
+    "--user": Option("user", str, "as whom statements run"),
+    "--catalog": Option("catalog", str, "the catalog in which sets are; aerospike if not given"),
+    "--schema": Option("schema", str, "the schema of other tables named without one"),
+    "--password": Option("password", None, "log in by a password, from the environment, the keyring or a prompt"),
+    "--jwt": Option("token", None, "log in by a JSON web token, from the environment, the keyring or a prompt"),
+    "--oauth": Option("oauth", None, "log in in the browser"),
+    "--http-scheme": Option("scheme", _scheme, "http or https"),
+    "--tls-cafile": Option("cafile", str, "PEM file of the authorities to trust"),
+    "--tls-certfile": Option("certificate", str, "PEM file of the client's certificate"),
+    "--tls-keyfile": Option("key", str, "PEM file of the client's key"),
+    "--no-verify": Option("no_verify", None, "trust any certificate"),
+}
+
+CATALOG_OPTIONS: Mapping[str, Option] = {
+    "--gateway": Option("gateway", str, "HOST:PORT[,HOST:PORT] of the gateway, as the cluster's nodes reach it"),
+    "--presto": Option("presto", None, "for Presto"),
+    "--tls-cafile": Option("cafile", str, "PEM file, on the nodes, of the authority of the gateway's certificate"),
+}
+
 # What each subcommand of `%aerospike` takes besides its argument.
-SUBCOMMAND_OPTIONS: Mapping[str, Mapping[str, Option]] = {"connect": CONNECT_OPTIONS, "schema": SCHEMA_OPTIONS}
+SUBCOMMAND_OPTIONS: Mapping[str, Mapping[str, Option]] = {
+    "connect": CONNECT_OPTIONS,
+    "schema": SCHEMA_OPTIONS,
+    "trino": TRINO_OPTIONS,
+    "presto": TRINO_OPTIONS,
+    "trino-catalog": CATALOG_OPTIONS,
+}
 
 SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
     "connect": (
@@ -179,6 +217,9 @@ SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
     "schema": ("NAMESPACE.SET", "a set's columns and why they have their types; --save FILE or --load FILE"),
     "indexes": ("[NAMESPACE]", "the secondary indexes"),
     "profiles": ("", "the connections in the profile file"),
+    "trino": ("[HOST:PORT|start|stop]", "use a Trino of yours, or one on this machine"),
+    "presto": ("[HOST:PORT|start|stop]", "the same with Presto"),
+    "trino-catalog": ("", "the catalog file that makes a Trino or Presto of yours read sets"),
     "trace": ("", "what an engine said in full of the last error"),
     "disconnect": ("", "close the connection"),
 }
@@ -225,7 +266,8 @@ def parse_aerospike(line: str) -> AerospikeCommand:
     name = words[0] if words else "status"
     if words and name not in SUBCOMMANDS:
         raise ConfigError(f"%aerospike has no `{name}`", hint=_near(name, SUBCOMMANDS))
-    if "--password" in rest:
+    is_switch = "--password" in SUBCOMMAND_OPTIONS.get(name, {})
+    if re.search(r"--password(?!\s*(?:$|\s-))" if is_switch else "--password", rest):
         raise ConfigError("a password is never given on the line", hint="leave it out and you will be asked")
     options, rest = _read_options(rest, SUBCOMMAND_OPTIONS.get(name, {}), f"%aerospike {name}")
     while match := _TOKEN.match(rest):

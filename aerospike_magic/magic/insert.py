@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aerospike_magic.display.text import count, plural, rate
 from aerospike_magic.engines.insert import Insert, split_insert
-from aerospike_magic.engines.lexer import DUCKDB, SPARK
+from aerospike_magic.engines.lexer import DUCKDB, PRESTO, SPARK, TRINO
 from aerospike_magic.errors import (
     AerospikeMagicError,
     ConfigError,
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from aerospike_magic.write import Writer, WriteReport
 
 
+_DIALECTS = {dialect.name: dialect for dialect in (SPARK, TRINO, PRESTO)}
+
+
 def find_insert(command: QueryCommand, engine: str) -> Insert | None:
     """Return the INSERT that a cell is, None for a cell that only reads.
 
@@ -36,7 +39,7 @@ def find_insert(command: QueryCommand, engine: str) -> Insert | None:
         ReadOnlyError: it is one, and was not told to write.
         ConfigError: it was told to write and is none, or has an option that makes no sense with one.
     """
-    insert = split_insert(command.sql, SPARK if engine == "spark" else DUCKDB)
+    insert = split_insert(command.sql, _DIALECTS.get(engine, DUCKDB))
     if insert is None:
         if command.write or command.key or command.mode:
             raise ConfigError("--write is for a cell that inserts", hint="INSERT INTO namespace.set SELECT …")

@@ -78,6 +78,13 @@ class AerospikeMagics(Magics):
                        [--load FILE]                     use that file's columns and types from now on
             %aerospike indexes [NAMESPACE]               the secondary indexes
             %aerospike profiles                          the connections in the profile file
+            %aerospike trino [HOST:PORT]                 run cells of --engine trino on that Trino; presto: the same
+                       [--user NAME] [--catalog NAME] [--schema NAME] [--password | --jwt | --oauth]
+                       [--http-scheme http|https] [--tls-cafile PEM] [--tls-certfile PEM] [--tls-keyfile PEM]
+                       [--no-verify]
+            %aerospike trino start|stop                  one on this machine, downloaded once; presto: the same
+            %aerospike trino-catalog [--gateway HOST:PORT] [--presto] [--tls-cafile PEM]
+                                                         the catalog file for a Trino or Presto of yours
             %aerospike trace                             what an engine said in full of the last error
             %aerospike disconnect
             %aerospike                                   where things stand
@@ -87,7 +94,7 @@ class AerospikeMagics(Magics):
         """
         with shown_briefly(self.session, colour=self._has_colour):
             command = parse_aerospike(line)
-            getattr(self, f"_{command.name}")(command)
+            getattr(self, f"_{command.name.replace('-', '_')}")(command)
 
     @no_var_expand
     @needs_local_scope
@@ -97,8 +104,8 @@ class AerospikeMagics(Magics):
 
         ::
 
-            %%aerosql [-o NAME] [-t pandas|polars|arrow|duckdb|spark] [--engine local|spark] [--limit N] [--explain]
-                      [--param NAME=VALUE] [--quiet] [--rps N]
+            %%aerosql [-o NAME] [-t pandas|polars|arrow|duckdb|spark] [--engine local|spark|trino|presto]
+                      [--limit N] [--explain] [--param NAME=VALUE] [--quiet] [--rps N] [--dialect NAME]
             SELECT origin, count(*) FROM demo.flights WHERE dep_delay > :delay GROUP BY origin
 
             %%aerosql
@@ -116,13 +123,15 @@ class AerospikeMagics(Magics):
 
         -o NAME            put the whole result into NAME
         -t TYPE            its type: pandas (default), polars, arrow, duckdb; with Spark also spark, a lazy DataFrame
-        --engine NAME      what runs it: local (DuckDB in this process), or spark (the notebook's `spark`, or Spark
-                           on this machine); `%config AerospikeMagics.engine = "spark"` for all cells
+        --engine NAME      what runs it: local (DuckDB in this process), spark (the notebook's `spark`, or Spark on
+                           this machine), trino or presto (that of `%aerospike trino`, or one on this machine);
+                           `%config AerospikeMagics.engine = "spark"` for all cells
         --limit N          at most N rows
         --explain          say how it would run: access path, what is pushed to the server, what not
         --param NAME=VALUE a value for :name, before any variable of that name
         --quiet            show no progress and no summary
         --rps N            at most N records a second from each node
+        --dialect NAME     the statement is in this SQL (duckdb, spark, trino, postgres, mysql, …): translate it first
         --write            let INSERT INTO namespace.set [(columns)] SELECT … write, a record a row; without it, cells
                            only read
         --key COLUMN       with --write: the column that is the records' key; else the column `__key`
@@ -130,7 +139,7 @@ class AerospikeMagics(Magics):
                            create_only, update_only, replace_only
         """
         with shown_briefly(self.session, colour=self._has_colour):
-            command = parse_query(line, cell)
+            command = self._translated(parse_query(line, cell))
             if command.kind == "spark" and self._engine_name(command) != "spark":
                 raise ConfigError("-t spark is for a query that Spark runs", hint="add --engine spark")
             self.session.opened()
@@ -195,7 +204,7 @@ class AerospikeMagics(Magics):
         self._warn(ended, command)
 
     def _insert(self, command: QueryCommand, insert: Insert, variables: StatementVariables) -> None:
-        starting = "starting Spark" if self._engine_name(command) == "spark" else ""
+        starting = self.session.starting(self._engine_name(command))
         options, connection = self._options(command), self.session.opened()
         run = InsertRun(self._opener(command), insert, command, variables, options, connection, starting)
         view = open_view(self.shell, quiet=command.quiet)
@@ -219,9 +228,17 @@ class AerospikeMagics(Magics):
         view: Any,
         consume: Callable[[QueryResult], Any],
     ) -> Finished[Any]:
-        starting = "starting Spark" if self._engine_name(command) == "spark" else ""
+        starting = self.session.starting(self._engine_name(command))
         run = QueryRun(self._opener(command), command.sql, variables, self._options(command), consume, starting)
         return watch(run, view)
+
+    def _translated(self, command: QueryCommand) -> QueryCommand:
+        """The command with its statement in the SQL of the engine that runs it."""
+        if not command.dialect:
+            return command
+        from aerospike_magic.engines.dialects import translate
+
+        return replace(command, sql=translate(command.sql, command.dialect, self._engine_name(command)))
 
     def _engine_name(self, command: QueryCommand) -> str:
         return command.engine or str(self.engine)
@@ -232,7 +249,7 @@ class AerospikeMagics(Magics):
         names = self.shell.user_ns
 
         def open_engine() -> Engine:
-            if name == "local":
+            if name != "spark":
                 return self.session.engine(name)
             from aerospike_magic.engines.spark.session import find_session, is_session, is_usable
 
@@ -295,6 +312,18 @@ class AerospikeMagics(Magics):
         from aerospike_magic.display.schema import profiles_grid
 
         self._publish(profiles_grid(load_profiles(), str(profiles_path())))
+
+    def _trino(self, command: AerospikeCommand) -> None:
+        from aerospike_magic.magic.trino_commands import run_trino
+
+        run_trino(self.session, command, getpass)
+
+    _presto = _trino
+
+    def _trino_catalog(self, command: AerospikeCommand) -> None:
+        from aerospike_magic.magic.trino_commands import catalog_of
+
+        print(catalog_of(command), end="")
 
     def _trace(self, command: AerospikeCommand) -> None:
         error = self.session.last_error

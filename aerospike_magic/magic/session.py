@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aerospike_magic.errors import AerospikeMagicError, ConnectError, SchemaError
 from aerospike_magic.magic.catalog import Catalog
+from aerospike_magic.magic.trino import NAMES, TrinoServers
 
 if TYPE_CHECKING:
     from aerospike_magic.connection import Connection
@@ -30,6 +31,7 @@ class Session:
         self._engines: dict[str, Engine] = {}
         self._own_spark: Any = None
         self.catalog: Catalog | None = None
+        self.trino = TrinoServers()
 
     def connect(self, target: str | None = None, **options: Any) -> Connection:
         """Open a connection in place of the present one.
@@ -60,6 +62,7 @@ class Session:
         self._engines.clear()
         for engine in engines:
             engine.close()
+        self.trino.close()
         if connection is not None:
             connection.close()
         return connection is not None
@@ -102,15 +105,18 @@ class Session:
         """Return an engine on the open connection, made at its first use.
 
         Args:
-            name: "local" or "spark".
+            name: "local", "spark", "trino" or "presto".
             spark: the notebook's `SparkSession`, if it has one; else one is started here, and lasts as long as this
                 process, for DataFrames may still come from it.
 
         Raises:
             ConnectError: there is no connection.
             ConfigError: the engine cannot be started here.
+            EngineServerError: there is no Trino or Presto to run it.
         """
         connection = self.opened()
+        if name in NAMES:
+            return self.trino.engine(connection, name)
         known = self._engines.get(name)
         if name == "local":
             from aerospike_magic.engines.local.engine import LocalEngine
@@ -129,6 +135,12 @@ class Session:
             known.close()
         self._engines[name] = engine = SparkEngine(connection, spark)
         return engine
+
+    def starting(self, name: str) -> str:
+        """What to say while a cell waits for its engine; "" for one that is there at once."""
+        if name in NAMES:
+            return self.trino.starting(name)
+        return "starting Spark" if name == "spark" else ""
 
 
 def _import_ahead() -> None:

@@ -23,14 +23,16 @@ from aerospike_magic.errors import (
     UnknownNameError,
 )
 
-ENGINES = ("local", "spark")
+ENGINES = ("local", "spark", "trino", "presto")
+MARKS = {name: pytest.mark.trino(name) for name in ("trino", "presto")}
 N_TRIPS = 20_000
 SETS = {"eng_trips": N_TRIPS, "eng_shops": 4}
 
 
-# How an engine writes what SQL leaves open: a name that is a keyword, and the second element of a list.
-NAME = {"local": '"{}"', "spark": "`{}`"}
-SECOND = {"local": "2", "spark": "1"}
+# How an engine writes what SQL leaves open: a name that is a keyword, the length of bytes, the second element of a list.
+NAME = {"local": '"{}"', "spark": "`{}`", "trino": '"{}"', "presto": '"{}"'}
+OCTETS = {"local": "octet_length", "spark": "octet_length", "trino": "length", "presto": "length"}
+SECOND = {"local": "2", "spark": "1", "trino": "2", "presto": "2"}
 
 
 def make_engine(name, connection, request):
@@ -38,6 +40,14 @@ def make_engine(name, connection, request):
         from aerospike_magic.engines.local.engine import LocalEngine
 
         return LocalEngine(connection)
+    if name in ("trino", "presto"):
+        from aerospike_magic.engines.trino.endpoint import TrinoServer
+        from aerospike_magic.engines.trino.engine import TrinoEngine
+        from aerospike_magic.engines.trino.flavor import FLAVORS
+
+        running = request.getfixturevalue(f"{name}_server")
+        server = TrinoServer(running.server.host, running.server.port, flavor=FLAVORS[name])
+        return TrinoEngine(connection, server, running.service)
     spark = request.getfixturevalue("spark")
     request.getfixturevalue("class_loader")
     from aerospike_magic.engines.spark.engine import SparkEngine
@@ -70,7 +80,7 @@ def connected(loaded):
         yield connection
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=[pytest.param(name, marks=MARKS.get(name, ())) for name in ENGINES])
 def engine(request, connected):
     made = make_engine(request.param, connected, request)
     yield made
@@ -130,7 +140,8 @@ def test_filters_inside_lists_and_structs(engine):
 
 
 def test_keys_and_metadata(engine):
-    sql = "SELECT n, __generation, __ttl IS NOT NULL, octet_length(__digest) FROM test.eng_trips WHERE __key = 77"
+    octets = f"{OCTETS[engine.name]}(__digest)"
+    sql = f"SELECT n, __generation, __ttl IS NOT NULL, {octets} FROM test.eng_trips WHERE __key = 77"
     assert rows(engine, sql) == [(77, 1, True, 20)]
 
 

@@ -18,7 +18,8 @@ from typing import Any
 from aerospike_magic import errors
 from aerospike_magic.engines.catalog import SetCatalog
 from aerospike_magic.engines.names import did_you_mean, listed, unknown_bare, unknown_qualified
-from aerospike_magic.engines.spark.statements import Rewritten, Statement
+from aerospike_magic.engines.rewriting import Rewritten
+from aerospike_magic.engines.spark.statements import Statement
 from aerospike_magic.errors import AerospikeMagicError, QueryError, UnknownNameError
 from aerospike_magic.schema.types import SetSchema, near_matches
 

@@ -22,6 +22,7 @@ from aerospike_magic.engines.lexer import SPARK
 from aerospike_magic.engines.names import find_set, is_frame
 from aerospike_magic.engines.parameters import bind_parameters
 from aerospike_magic.engines.progress import ProgressReceiver, QueryProgress
+from aerospike_magic.engines.rewriting import Rewritten
 from aerospike_magic.engines.spark.columns import spark_schema
 from aerospike_magic.engines.spark.diagnose import Context, query_error, unlogged
 from aerospike_magic.engines.spark.frames import to_spark_frame, to_spark_value
@@ -31,7 +32,7 @@ from aerospike_magic.engines.spark.options import SparkOptions
 from aerospike_magic.engines.spark.result import SparkResult, SparkRun
 from aerospike_magic.engines.spark.session import progress_hosts, start_session
 from aerospike_magic.engines.spark.source import register
-from aerospike_magic.engines.spark.statements import Reference, Rewritten, Statement, read_statement, rewrite
+from aerospike_magic.engines.spark.statements import Reference, Statement, read_statement, rewrite
 from aerospike_magic.engines.telling import Telling
 from aerospike_magic.scan.progress import N_PARTITIONS
 from aerospike_magic.schema.types import METADATA_NAMES, SetSchema

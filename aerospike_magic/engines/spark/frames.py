@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from aerospike_magic.engines.frames import arrow_table
 from aerospike_magic.errors import ParameterError, QueryError
 
 # Spark has no unsigned integers: the next wider signed type holds their values.
@@ -25,24 +26,13 @@ def to_spark_frame(spark: Any, frame: Any, name: str) -> Any:
     Raises:
         QueryError: it has a column of a type that Spark has not.
     """
-    home = type(frame).__module__.partition(".")[0]
-    if home == "pyspark":
+    if type(frame).__module__.partition(".")[0] == "pyspark":
         return frame
     try:
-        return spark.createDataFrame(_plain(_to_arrow(frame, home)))
+        return spark.createDataFrame(_plain(arrow_table(frame)))
     except Exception as error:
         line = str(error).strip().partition("\n")[0]
         raise QueryError(f"{name} cannot be read by Spark: {line}", hint="cast the column first") from None
-
-
-def _to_arrow(frame: Any, home: str) -> pa.Table:
-    if home == "pandas":
-        return pa.Table.from_pandas(frame, preserve_index=False)
-    if home == "polars":
-        return (frame.collect() if type(frame).__name__ == "LazyFrame" else frame).to_arrow()
-    if isinstance(frame, pa.RecordBatchReader):
-        return frame.read_all()
-    return pa.Table.from_batches([frame]) if isinstance(frame, pa.RecordBatch) else frame
 
 
 def _plain(table: pa.Table) -> pa.Table:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from aerospike_magic.engines.lexer import SPARK, Token, statement_end, tokenize
 from aerospike_magic.engines.names import TableName
 from aerospike_magic.engines.parameters import BoundSql
+from aerospike_magic.engines.rewriting import Rewritten, dotted_names, edited, shortened_columns
 from aerospike_magic.engines.statements import check_single, find_write
 from aerospike_magic.errors import QueryError, ReadOnlyError
 from aerospike_magic.schema.types import near_matches
@@ -127,19 +128,6 @@ def read_statement(bound: BoundSql) -> Statement:
     return Statement(bound, text, kept, tree, tuple(_references(kept, places)))
 
 
-@dataclass(frozen=True, slots=True)
-class Rewritten:
-    """A statement's text with other names for its tables, and the way back."""
-
-    text: str
-    _bound: BoundSql
-    _back: BoundSql
-
-    def original_position(self, position: int) -> int:
-        """Return the place in the text as the user wrote it of a place in `text`."""
-        return self._bound.original_position(self._back.original_position(position))
-
-
 def rewrite(statement: Statement, views: Mapping[Reference, str], stars: Mapping[int, str]) -> Rewritten:
     """Return the statement's text with views in place of tables.
 
@@ -154,32 +142,8 @@ def rewrite(statement: Statement, views: Mapping[Reference, str], stars: Mapping
         if reference.alias_at is not None:
             alias = SPARK.quote_identifier(reference.name.parts[-1])
             edits.append((reference.alias_at, reference.alias_at, f" AS {alias}"))
-    edits += _shortened_columns(statement, views)
-    out: list[str] = []
-    pieces: list[tuple[int, int, int, int]] = []
-    at = length = 0
-    for start, end, text in sorted(edits):
-        out += [statement.text[at:start], text]
-        length += start - at
-        pieces.append((length, len(text), start, end - start))
-        length += len(text)
-        at = end
-    rewritten = "".join(out) + statement.text[at:]
-    back = BoundSql(statement.text, rewritten, rewritten, {}, tuple(pieces))
-    return Rewritten(rewritten, statement.bound, back)
-
-
-def _shortened_columns(statement: Statement, views: Mapping[Reference, str]) -> list[tuple[int, int, str]]:
-    """``namespace.set.column`` without its namespace: the table is known by its alias now."""
-    tables = {tuple(map(str.lower, r.name.parts)) for r in views if len(r.name.parts) == 2}
-    starts = {reference.name.start for reference in views}
-    found = []
-    for i, parts in _dotted(statement.tokens):
-        pair = tuple(token.identifier.lower() for token in parts[:2])
-        is_column = len(parts) > 2 or _text(statement.tokens, i + 3) == "."
-        if pair in tables and is_column and parts[0].start not in starts:
-            found.append((parts[0].start, parts[1].start, ""))
-    return found
+    edits += shortened_columns(statement.tokens, [reference.name for reference in views])
+    return edited(statement.text, statement.bound, edits)
 
 
 def _tree(sql: str, first: Token) -> exp.Expr | None:
@@ -213,7 +177,7 @@ def _places_in_tree(tree: exp.Expr) -> set[int]:
 
 def _references(tokens: Sequence[Token], places: set[int] | None) -> list[Reference]:
     found = []
-    for i, parts in _dotted(tokens):
+    for i, parts in dotted_names(tokens):
         before = _upper(tokens, i - 1) or _text(tokens, i - 1)
         if places is None:
             could_be = before in ("FROM", "JOIN") or (before in (",", "(", *_NO_ALIAS) and len(parts) == 2)
@@ -222,23 +186,6 @@ def _references(tokens: Sequence[Token], places: set[int] | None) -> list[Refere
         if could_be:
             name = TableName(tuple(token.identifier for token in parts), parts[0].start)
             found.append(Reference(name, parts[-1].end, _alias_place(tokens, i, i + 2 * len(parts) - 1)))
-    return found
-
-
-def _dotted(tokens: Sequence[Token]) -> list[tuple[int, list[Token]]]:
-    """Names joined by dots, each with the index of its first token."""
-    found = []
-    i = 0
-    while i < len(tokens):
-        if not tokens[i].identifier or (i and tokens[i - 1].text == "."):
-            i += 1
-            continue
-        parts, start = [tokens[i]], i
-        while i + 2 < len(tokens) and tokens[i + 1].text == "." and tokens[i + 2].identifier:
-            parts.append(tokens[i + 2])
-            i += 2
-        found.append((start, parts))
-        i += 1
     return found
 
 
