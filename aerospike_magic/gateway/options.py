@@ -1,8 +1,9 @@
 """What can be set: of the service, once, and of a query, behind the table's name.
 
 ``flights__rps_1000__mismatch_error`` is the table ``flights``, read at 1,000 records a second and node, by a query that
-fails at the first value that does not fit its column. (The connectors take only letters, digits and underscores.) Such
-names are never listed; anyone may type them. A set of exactly such a name is that set.
+fails at the first value that does not fit its column. (The connectors take only letters, digits and underscores; what
+writes names for them may also say ``flights?rps=1000&mismatch=error``, see `gateway.wire_names`.) Such names are never
+listed; anyone may type them. A set of exactly such a name is that set.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 import base64
 import ipaddress
 import re
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import parse_qsl
 
 from aerospike_magic.errors import ConfigError
 from aerospike_magic.gateway.messages import HostAddress
@@ -105,18 +107,28 @@ def split_options(table: str, known: Container[str]) -> tuple[str, TableOptions]
     """
     if table in known:
         return table, TableOptions()
+    name, mark, text = table.partition("?")
+    if mark:
+        return (name, _read_options(_pairs(text))) if name in known else None
     # The longest name: what is behind it is then shortest, and one that has itself "__" in it is found whole.
     for found in reversed(list(re.finditer("__", table))):
         name = table[: found.start()]
         if name in known:
-            return name, _read_options(table[found.end() :])
+            said = (one.partition("_") for one in table[found.end() :].split("__"))
+            return name, _read_options((option, value) for option, _, value in said)
     return None
 
 
-def _read_options(text: str) -> TableOptions:
+def _pairs(text: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(text, keep_blank_values=True, strict_parsing=True) if text else []
+    except ValueError:
+        raise ConfigError(f"the options of a table are not of the form {text!r}", hint="?rps=1000&push=0") from None
+
+
+def _read_options(said: Iterable[tuple[str, str]]) -> TableOptions:
     given: dict[str, Any] = {}
-    for said in text.split("__"):
-        option, _, value = said.partition("_")
+    for option, value in said:
         read = _READERS.get(option)
         if read is None:
             raise ConfigError(f"a table has no option {option!r}", hint="there are " + ", ".join(_READERS))
@@ -154,6 +166,8 @@ def _mismatch(option: str, text: str) -> str:
 
 
 def _progress(option: str, text: str) -> ProgressAddress:
+    if "/" in text:
+        return ProgressAddress.parse(text)
     try:
         return ProgressAddress.parse(base64.b32decode(text.upper() + "=" * (-len(text) % 8)).decode())
     except ValueError:

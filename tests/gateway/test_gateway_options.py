@@ -21,6 +21,20 @@ def test_options_stand_behind_the_name() -> None:
     )
 
 
+def test_options_as_a_url_has_them() -> None:
+    assert split_options("flights?rps=1000&mismatch=error&push=0", KNOWN) == (
+        "flights",
+        TableOptions(rps=1_000, mismatch="error", push=False),
+    )
+    name, options = split_options("flights?progress=127.0.0.1:4567/abc/2", KNOWN) or ("", TableOptions())
+    assert (name, options.progress) == ("flights", ProgressAddress("127.0.0.1", 4567, "abc", 2))
+    assert split_options("other?rps=1", KNOWN) is None
+    with pytest.raises(ConfigError, match="no option"):
+        split_options("flights?rsp=1", KNOWN)
+    with pytest.raises(ConfigError, match="not of the form"):
+        split_options("flights?rps", KNOWN)
+
+
 @pytest.mark.parametrize(
     "options",
     [
