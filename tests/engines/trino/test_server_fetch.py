@@ -150,3 +150,9 @@ def test_kinds():
     assert "asm" in presto.jars_of("plugin/thrift")
     with pytest.raises(EngineServerError, match="no server of the kind 'druid'"):
         find_release("druid")
+
+
+def test_a_relative_cache_is_meant_from_here(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(fetch.VARIABLE, "here")
+    assert fetch.cache_folder() == tmp_path / "here"

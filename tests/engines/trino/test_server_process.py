@@ -153,6 +153,18 @@ def test_it_ends_when_its_owner_does():
 
 
 @pytest.mark.trino("trino")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills a child with its parent")
+def test_a_launcher_that_is_killed_leaves_nothing():
+    with LocalServer.start(memory=512 * MB) as server:
+        java = java_of(server)
+        folder = folder_of(java)
+        psutil.Process(server.pid).kill()
+        wait_until_gone(java.pid)
+        assert not server.is_running
+    assert not folder.exists()
+
+
+@pytest.mark.trino("trino")
 def test_a_wrong_property_is_told_in_the_servers_words():
     with pytest.raises(EngineServerError, match="Trino 476 did not start: .*no.such.property") as caught:
         LocalServer.start(catalogs={"wrong": {"connector.name": "tpch", "no.such.property": "1"}})

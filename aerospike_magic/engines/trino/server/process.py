@@ -67,6 +67,7 @@ class LocalServer:
         self.catalogs = tuple(catalogs)
         self._title = f"{release.title} {release.version}"
         self._log: deque[str] = deque(maxlen=_LINES)
+        self._folder: Path | None = None
         self._launcher: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -143,6 +144,8 @@ class LocalServer:
             if launcher is None:
                 return
             _end(launcher)
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)  # should the launcher have been killed
             if self._reader is not None:
                 self._reader.join(STOP_S)
             if launcher.stdout is not None:
@@ -162,7 +165,7 @@ class LocalServer:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)  # the launcher, which would do it, does not run
             raise
-        self._launcher = launcher
+        self._launcher, self._folder = launcher, folder
         _running.add(self)
         self._reader = threading.Thread(target=self._read_log, args=(launcher,), name="server-log", daemon=True)
         self._reader.start()
