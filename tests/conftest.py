@@ -14,6 +14,7 @@ import re
 import shutil
 import sys
 import warnings
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -107,9 +108,25 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def _nameless_jar(folder: Path) -> Path:
+    """A copy of the jar in which Spark finds no source by name, so that the plain one keeps the name `aerospike`."""
+    from aerospike_magic.engines.spark import JAR
+
+    nameless = folder / "nameless.jar"
+    with zipfile.ZipFile(JAR) as original, zipfile.ZipFile(nameless, "w") as copy:
+        for name in original.namelist():
+            if not name.startswith("META-INF/services/"):
+                copy.writestr(name, original.read(name))
+    return nameless
+
+
 @pytest.fixture(scope="session")
-def spark() -> Iterator[Any]:
-    """A session that finds the data source by itself, as in a program that only has the package installed."""
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A session that finds the data source by itself, as in a program that only has the package installed.
+
+    The jar's classes are there from the start, under no name: were they handed over by `ADD JAR`, so would be
+    whatever other tests add, in every later test.
+    """
     pytest.importorskip("pyspark", reason="pyspark is not installed: pip install 'aerospike-magic[spark]'")
     if shutil.which("java") is None and not os.environ.get("JAVA_HOME"):
         pytest.skip("Spark needs Java 17 or newer, and there is none")
@@ -120,7 +137,8 @@ def spark() -> Iterator[Any]:
         from pyspark.sql import SparkSession
 
         builder = SparkSession.builder.master("local[2]").appName("tests")
-        for name, value in SPARK_SETTINGS.items():
+        jar = _nameless_jar(tmp_path_factory.mktemp("jar"))
+        for name, value in {**SPARK_SETTINGS, "spark.jars": str(jar)}.items():
             builder = builder.config(name, value)
         session = builder.getOrCreate()
         session.sparkContext.setLogLevel("OFF")

@@ -137,6 +137,15 @@ def test_what_was_planned_explains_itself(query, plan):
     assert query.untold == ("demo.airlines",)
 
 
+def test_a_scan_that_was_planned_twice_and_ran_once_has_told_enough(query, plan):
+    at = address_of(query)
+    tell_plan(at, "first", plan, 1, "tasks")
+    tell_plan(at, "again", plan, 1, "tasks")
+    TaskTeller(at, "again", 0, 1).finish(snapshot(split(1)[0], 1.0, state="done"), [])
+    wait_until(lambda: query.snapshots)
+    assert query.untold == ()
+
+
 def test_a_stopped_query_is_heard_by_its_tasks_and_by_no_other(receiver, query, plan, connection):
     (share,) = split(1)
     other = receiver.open({"demo": connection.partition_map("demo")})

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -22,14 +21,8 @@ def jar():
 
 
 @pytest.fixture(scope="session")
-def planner(spark, jar, tmp_path_factory):
-    """The jar's class, loaded under no name: `aerospike` stays the plain source in this session."""
-    nameless = tmp_path_factory.mktemp("jar") / "nameless.jar"
-    with zipfile.ZipFile(jar) as original, zipfile.ZipFile(nameless, "w") as copy:
-        for name in original.namelist():
-            if not name.startswith("META-INF/services/"):
-                copy.writestr(name, original.read(name))
-    spark.sql(f"ADD JAR '{nameless}'")
+def planner(spark):
+    """The jar's class, which the session has under no name: `aerospike` is the plain source, see `spark`."""
     return "aerospikemagic.spark.AerospikeSource"
 
 

@@ -32,7 +32,7 @@ def loaded(server, client):
         client.put(("test", "spk_mixed", i), {"v": i if i % 4 else f"text {i}"}, policy={"key": 1})
     client.put(("test", "spk-odd", 1), {"a b": 1, "select": 2}, policy={"key": 1})
     yield server
-    for name in ("spk_n", "spk_mixed", "spk-odd"):
+    for name in ("spk_n", "spk_mixed", "spk-odd", "spk_copy"):
         client.truncate("test", name, 0)
 
 
@@ -82,6 +82,36 @@ def rows(engine, sql, parameters=None, frames=None, **options):
 )
 def test_each_reference_is_a_scan_of_its_own(engine, sql, wanted, push_down):
     assert rows(engine, sql, push_down=push_down) == wanted
+
+
+def test_a_join_reads_only_the_records_whose_keys_the_other_side_has(engine):
+    few = "(SELECT CAST(n % 7 AS BIGINT) AS k FROM test.spk_n GROUP BY 1 HAVING max(n) < 2997)"
+    sql = f"SELECT /*+ broadcast(few) */ b.n FROM test.spk_n b JOIN {few} few ON b.__key = few.k ORDER BY 1"
+    with engine.query(sql) as result:
+        assert result.to_arrow()["n"].to_pylist() == [1, 2, 3, 4]
+    read = {scan.access: scan.scanned for scan in result.progress}
+    assert read == {"partition scan": N, "key look-up": 4}
+    assert result.notes == ()
+
+
+def test_a_thread_of_the_users_can_use_the_session_that_another_has_got_ready(engine, spark, loaded):
+    from aerospike_magic.engines.spark.session import use_session_here
+
+    found = []
+
+    def use():
+        use_session_here(spark)
+        options = {"aerospike.seedhost": loaded.address}
+        frame = spark.read.format("aerospike").options(**options).load("test.spk_n").filter("n < 3").select("n", "s")
+        found.append("pushed: filters" in frame._jdf.queryExecution().toString())
+        written = frame.write.format("aerospike").options(**options, **{"aerospike.updateByKey": "n"})
+        written.mode("append").save("test.spk_copy")
+        found.append(spark.read.format("aerospike").options(**options).load("test.spk_copy").count())
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    thread.join()
+    assert found == [True, 3]
 
 
 def test_order_is_kept_over_many_batches(engine):

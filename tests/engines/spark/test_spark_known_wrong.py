@@ -84,4 +84,5 @@ def test_the_reader_takes_no_filters():
 
     from aerospike_magic.engines.spark.reader import AerospikeReader
 
-    assert AerospikeReader.pushFilters is DataSourceReader.pushFilters
+    # Spark 4.0 has no such method.
+    assert getattr(AerospikeReader, "pushFilters", None) is getattr(DataSourceReader, "pushFilters", None)

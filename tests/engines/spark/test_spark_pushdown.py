@@ -119,6 +119,11 @@ JOINS = [
     "WITH c AS (SELECT * FROM {v} WHERE a = 1) SELECT count(*) FROM c x JOIN c y ON x.__key = y.__key",
     "SELECT __key FROM {v} WHERE __key = 3 UNION ALL SELECT __key FROM {v} WHERE a = 0 UNION ALL SELECT a FROM {v}",
     "SELECT /*+ broadcast(small) */ v.* FROM {v} v JOIN small ON v.__key = small.k WHERE small.l > 'a'",
+    "SELECT /*+ broadcast(small) */ v.__key FROM {v} v JOIN small ON v.__key = small.k WHERE small.l > 'y' UNION ALL "
+    "SELECT /*+ broadcast(small) */ v.__key FROM {v} v JOIN small ON v.__key = small.k WHERE small.l < 'z' UNION ALL "
+    "SELECT __key FROM {v}",
+    "SELECT /*+ broadcast(g) */ v.__key, v.s FROM {v} v JOIN "
+    "(SELECT a, count(*) AS n FROM {v} GROUP BY a HAVING count(*) > 180) g ON v.__key = g.a",
 ]
 
 

@@ -80,7 +80,9 @@ final class AerospikeScan implements SupportsRuntimeV2Filtering {
 
   @Override
   public Batch toBatch() {
-    return new LocatedBatch(inner.toBatch(), List.of(options, schema, runtime));
+    Batch batch = new LocatedBatch(inner.toBatch());
+    boolean filterable = filterAttributes().length > 0;
+    return new FilterableBatch(batch, List.of(options, schema, runtime), filterable, !runtime.isEmpty());
   }
 
   @Override

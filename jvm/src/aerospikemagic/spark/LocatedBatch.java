@@ -28,25 +28,9 @@ final class LocatedBatch implements Batch {
   private static final char END = ';';
 
   private final Batch inner;
-  private final Object asked;
 
-  /**
-   * @param asked what is read: Spark takes batches that ask the same for one. So it reads them once, and knows the
-   *     small side of a join again when its keys are to filter the other side.
-   */
-  LocatedBatch(Batch inner, Object asked) {
+  LocatedBatch(Batch inner) {
     this.inner = inner;
-    this.asked = asked;
-  }
-
-  @Override
-  public boolean equals(Object other) {
-    return other instanceof LocatedBatch batch && batch.asked.equals(asked);
-  }
-
-  @Override
-  public int hashCode() {
-    return asked.hashCode();
   }
 
   @Override
