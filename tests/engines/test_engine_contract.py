@@ -29,7 +29,7 @@ N_TRIPS = 20_000
 SETS = {"eng_trips": N_TRIPS, "eng_shops": 4}
 
 
-# How an engine writes what SQL leaves open: a name that is a keyword, the length of bytes, the second element of a list.
+# How an engine writes what SQL leaves open: a name that is a keyword, the length of bytes, a list's second element.
 NAME = {"local": '"{}"', "spark": "`{}`", "trino": '"{}"', "presto": '"{}"'}
 OCTETS = {"local": "octet_length", "spark": "octet_length", "trino": "length", "presto": "length"}
 SECOND = {"local": "2", "spark": "1", "trino": "2", "presto": "2"}

@@ -52,7 +52,8 @@ class TrinoEngine:
         self.server = server
         self.service = service
         self.catalog = ClusterSets(connection)
-        self._receiver = None if service is None else ProgressReceiver()
+        # A gateway tells its progress to this machine only, if it runs there itself.
+        self._receiver = ProgressReceiver() if service is not None or server.is_local else None
         self._running: weakref.WeakSet[TrinoRun] = weakref.WeakSet()
         self._is_ours: bool | None = None if service is None else True
         self._lock = threading.Lock()

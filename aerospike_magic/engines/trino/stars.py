@@ -69,5 +69,11 @@ def _sources(select: exp.Select, resolve: Resolve) -> tuple[list[Source], list[s
 def _all(sources: Sequence[Source], shared: Sequence[str], dialect: Dialect) -> str:
     quote = dialect.quote_identifier
     folded = {name.lower() for name in shared}
-    own = [f"{quote(table)}.{quote(c)}" for table, columns in sources for c in columns if c.lower() not in folded]
+    # Presto gives a column that is named with its table in lower case, unless it has an alias.
+    own = [
+        f"{quote(table)}.{quote(column)} AS {quote(column)}"
+        for table, columns in sources
+        for column in columns
+        if column.lower() not in folded
+    ]
     return ", ".join([*map(quote, shared), *own])
