@@ -126,12 +126,7 @@ class TrinoServer:
     def _own_auth(self) -> Any:
         if not (self._has_secret or self.certificate):
             return None
-        try:
-            from trino import auth
-        except ImportError:
-            raise ConfigError(
-                "the package trino is not installed", hint="pip install 'aerospike-magic[trino]'"
-            ) from None
+        auth = _trino_auth()
         if self.token is not None:
             return auth.JWTAuthentication(self.token)
         if self.password is not None:
@@ -142,3 +137,20 @@ class TrinoServer:
     @property
     def _has_secret(self) -> bool:
         return self.password is not None or self.token is not None
+
+
+def browser_login() -> Any:
+    """Return what logs in with OAuth 2, in the user's browser.
+
+    Raises:
+        ConfigError: the package trino is not installed.
+    """
+    return _trino_auth().OAuth2Authentication()
+
+
+def _trino_auth() -> Any:
+    try:
+        from trino import auth
+    except ImportError:
+        raise ConfigError("the package trino is not installed", hint="pip install 'aerospike-magic[trino]'") from None
+    return auth
