@@ -147,7 +147,7 @@ def named_server(name: str, address: str, options: Mapping[str, Any], ask: Calla
     Raises:
         ConfigError: a setting makes no sense.
     """
-    from aerospike_magic.engines.trino.settings import resolve_server
+    from aerospike_magic.engines.trino.settings import browser_login, resolve_server
 
     flavor, given = flavor_of(name), dict(options)
     if given.pop("no_verify", False):
@@ -155,7 +155,7 @@ def named_server(name: str, address: str, options: Mapping[str, Any], ask: Calla
             raise ConfigError("--no-verify and --tls-cafile contradict each other", hint="leave one out")
         given["verify"] = False
     if given.pop("oauth", False):
-        given["auth"] = _browser_login()
+        given["auth"] = browser_login()
     wanted = {key: given.pop(key) for key in ("password", "token") if key in given}
     if len(wanted) + ("auth" in given) > 1:
         raise ConfigError("one way to log in at a time", hint="--password, --jwt or --oauth")
@@ -228,11 +228,3 @@ def _secret(key: str, server: TrinoServer, ask: Callable[[str], str]) -> str:
         return resolve_secret(f"keyring:{flavor.name}:{server.host}/{server.user}", key, None, server.user, os.environ)
     except ConfigError:
         return ask(f"{what} of {server.user} at {server.address}: ")
-
-
-def _browser_login() -> Any:
-    try:
-        from trino.auth import OAuth2Authentication
-    except ImportError:
-        raise ConfigError("the package trino is not installed", hint="pip install 'aerospike-magic[trino]'") from None
-    return OAuth2Authentication()
