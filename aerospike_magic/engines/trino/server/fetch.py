@@ -53,7 +53,8 @@ def cache_folder() -> Path:
     """Return where servers are kept: `AEROSPIKE_MAGIC_CACHE`, or the system's place for a user's caches."""
     import platformdirs
 
-    return Path(os.environ.get(VARIABLE) or platformdirs.user_cache_dir("aerospike-magic", appauthor=False))
+    # Absolute, for the server works in a folder of its own.
+    return Path(os.environ.get(VARIABLE) or platformdirs.user_cache_dir("aerospike-magic", appauthor=False)).absolute()
 
 
 def find_server(kind: str = "trino") -> Path | None:

@@ -7,6 +7,7 @@ A repository of Maven's own on this machine is looked into first.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import http.client
@@ -18,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import unquote, urlsplit
 
 from aerospike_magic.errors import EngineServerError
 
@@ -26,6 +28,7 @@ CENTRAL = "https://repo.maven.apache.org/maven2"
 
 VARIABLE = "AEROSPIKE_MAGIC_MAVEN"
 N_TRIES = 5
+WAIT_S = 1.0
 TIMEOUT_S = 30.0
 CHUNK = 1 << 20
 
@@ -119,7 +122,7 @@ def _download(artifact: Artifact, part: Path, on_bytes: OnBytes) -> None:
     failure = "nothing came"
     for attempt in range(N_TRIES):
         if attempt:
-            time.sleep(min(2.0**attempt / 2, 8.0))
+            time.sleep(WAIT_S * 2.0 ** (attempt - 1))
         try:
             _download_rest(url, artifact, part, on_bytes)
             _check(url, artifact, part)
@@ -143,7 +146,7 @@ def _download_rest(url: str, artifact: Artifact, part: Path, on_bytes: OnBytes) 
         have = 0
     if have == artifact.n_bytes:
         return
-    request = urllib.request.Request(url, headers={"User-Agent": "aerospike-magic", "Accept-Encoding": "identity"})
+    request = _request(url)
     if have:
         request.add_header("Range", f"bytes={have}-")
     try:
@@ -156,6 +159,17 @@ def _download_rest(url: str, artifact: Artifact, part: Path, on_bytes: OnBytes) 
         _judge(error, url, artifact, part)
     except (OSError, http.client.HTTPException) as error:
         raise _Cut(_reason(error)) from None
+
+
+def _request(url: str) -> urllib.request.Request:
+    """Ask for a file; the user and password that a mirror's address may carry go to the mirror, and no further."""
+    request = urllib.request.Request(_without_secret(url), headers={"User-Agent": "aerospike-magic"})
+    request.add_header("Accept-Encoding", "identity")
+    parts = urlsplit(url)
+    if parts.username is not None:
+        secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+        request.add_unredirected_header("Authorization", f"Basic {base64.b64encode(secret).decode()}")
+    return request
 
 
 def _copy(answer: BinaryIO, file: BinaryIO, n_bytes: int, on_bytes: OnBytes) -> None:
@@ -201,7 +215,7 @@ def _announced(url: str) -> str:
     """Return the SHA-1 that the repository itself announces for a file, "" for none."""
     with (
         contextlib.suppress(OSError, http.client.HTTPException),
-        urllib.request.urlopen(f"{url}.sha1", timeout=TIMEOUT_S) as answer,
+        urllib.request.urlopen(_request(f"{url}.sha1"), timeout=TIMEOUT_S) as answer,
     ):
         return answer.read(200).decode("ascii", "replace").split(" ")[0].strip()
     return ""

@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,7 +25,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from aerospike_magic.engines.trino.server.asking import ask_info, run_trivial_query
+from aerospike_magic.engines.trino.server.asking import ask_info, run_query
 from aerospike_magic.engines.trino.server.catalogs import Catalogs, all_catalogs
 from aerospike_magic.engines.trino.server.fetch import OnProgress, ServerProgress, fetch_server
 from aerospike_magic.engines.trino.server.java import find_java, java_version
@@ -66,6 +67,7 @@ class LocalServer:
         self.catalogs = tuple(catalogs)
         self._title = f"{release.title} {release.version}"
         self._log: deque[str] = deque(maxlen=_LINES)
+        self._folder: Path | None = None
         self._launcher: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -106,20 +108,14 @@ class LocalServer:
         if on_progress is not None:
             on_progress(ServerProgress("start", f"{release.title} {release.version}"))
         deadline = time.monotonic() + timeout_s
-        for attempt in range(N_PORTS):
-            server = cls(release, port or _free_port(), memory or heap_bytes(), list(checked))
-            try:
+        for _ in range(1 if port else N_PORTS):
+            with contextlib.suppress(_PortTaken):
+                server = cls(release, _find_port(port), memory or heap_bytes(), list(checked))
                 server._run(release, java, home, checked, deadline)
-            except _PortTaken:
-                if port or attempt == N_PORTS - 1:
-                    raise EngineServerError(
-                        f"port {server.port} is taken", hint="another port, or 0 for a free one"
-                    ) from None
-                continue
-            if on_progress is not None:
-                on_progress(ServerProgress("ready", server._title))
-            return server
-        raise AssertionError("unreachable")
+                if on_progress is not None:
+                    on_progress(ServerProgress("ready", server._title))
+                return server
+        raise EngineServerError(f"port {port} is taken" if port else "no port is free", hint="choose another port")
 
     @property
     def url(self) -> str:
@@ -148,6 +144,8 @@ class LocalServer:
             if launcher is None:
                 return
             _end(launcher)
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)  # should the launcher have been killed
             if self._reader is not None:
                 self._reader.join(STOP_S)
             if launcher.stdout is not None:
@@ -160,21 +158,16 @@ class LocalServer:
         """Start Java and wait until it is ready; leave nothing behind if it does not get that far."""
         environment = f"aerospike_magic_{secrets.token_hex(6)}"
         folder = Path(tempfile.mkdtemp(prefix=f"aerospike-magic-{self.kind}-"))
-        write_settings(folder, release, home, self.port, environment, catalogs)
-        command = java_command(java, release, home, folder, self.heap, java_version(java) or release.java[0])
-        self._launcher = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(Path(__file__).with_name("launcher.py")), str(folder), *command],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            env={name: value for name, value in os.environ.items() if name not in _NOT_FOR_JAVA},
-            # A notebook's interrupt goes to the whole process group; the server is not what the user means by it.
-            process_group=0,
-        )
+        try:
+            write_settings(folder, release, home, self.port, environment, catalogs)
+            command = java_command(java, release, home, folder, self.heap, java_version(java) or release.java[0])
+            launcher = _launch(folder, command)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)  # the launcher, which would do it, does not run
+            raise
+        self._launcher, self._folder = launcher, folder
         _running.add(self)
-        self._reader = threading.Thread(target=self._read_log, args=(self._launcher,), name="server-log", daemon=True)
+        self._reader = threading.Thread(target=self._read_log, args=(launcher,), name="server-log", daemon=True)
         self._reader.start()
         try:
             self._wait(environment, deadline)
@@ -197,14 +190,13 @@ class LocalServer:
             info = ask_info(self.host, self.port)
             if info is not None and info.get("environment") != environment:
                 raise _PortTaken
-            if (
-                info is not None
-                and info.get("starting") is False
-                and run_trivial_query(self.kind, self.host, self.port)
-            ):
+            if info is not None and info.get("starting") is False and self._runs_queries():
                 return
             time.sleep(_POLL_S)
         raise self._failure("was not ready in time")
+
+    def _runs_queries(self) -> bool:
+        return run_query(self.kind, self.host, self.port, "SELECT 1") == [[1]]
 
     def _failure(self, what: str) -> Exception:
         """Say what went wrong; called when the server has ended or has had its time."""
@@ -243,6 +235,20 @@ def _stop_all() -> None:
         server.stop()
 
 
+def _launch(folder: Path, command: Sequence[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", str(Path(__file__).with_name("launcher.py")), str(folder), *command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env={name: value for name, value in os.environ.items() if name not in _NOT_FOR_JAVA},
+        # A notebook's interrupt goes to the whole process group; the server is not what the user means by it.
+        process_group=0,
+    )
+
+
 def _end(launcher: subprocess.Popen[str]) -> None:
     """End the launcher by closing its input; it ends Java. What takes too long is killed."""
     assert launcher.stdin is not None
@@ -256,7 +262,16 @@ def _end(launcher: subprocess.Popen[str]) -> None:
         launcher.wait()
 
 
-def _free_port() -> int:
+def _find_port(port: int) -> int:
+    """Return the port if it can be listened on, a free one for 0."""
     with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
+        if port:  # one that was just left can be taken, as Java does
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+            probe.listen(1)
+        except OverflowError:
+            raise EngineServerError(f"{port} is no port", hint="1 to 65535, or 0 for a free one") from None
+        except OSError:
+            raise _PortTaken from None
         return int(probe.getsockname()[1])
