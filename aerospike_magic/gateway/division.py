@@ -32,16 +32,17 @@ from aerospike_magic.gateway.splits import (
     unpack,
     unpack_numbers,
 )
-from aerospike_magic.gateway.tables import SetTable
+from aerospike_magic.gateway.tables import KEY_SPELLING, SetTable
 from aerospike_magic.scan import ScanOptions, ScanPlan, Share, plan_scan
 from aerospike_magic.scan.plan import plan_access
 from aerospike_magic.scan.tasks import MAX_TASKS, beside, split, throttle
 from aerospike_magic.scan.teller import tell_plan
-from aerospike_magic.schema.types import DIGEST_NAME, KEY_NAME
+from aerospike_magic.schema.types import DIGEST_NAME
 from aerospike_magic.wire.digest import DIGEST_SIZE, N_PARTITIONS, partition_id
 
 KEYS_PER_SPLIT = 2_000
-_RECORDS_WORTH_A_SPLIT = 20_000
+# Opening a split costs about as much as three thousand records.
+_RECORDS_WORTH_A_SPLIT = 40_000
 _THROTTLED_SPLITS_PER_NODE = 4
 _TASK_NAME = "splits"
 
@@ -123,7 +124,7 @@ class Divider:
         """
         if constraint.domains is None:
             return SplitBatch(())
-        keys = _keys(values, is_hex=table.columns[KEY_NAME].is_hex)
+        keys = _keys(values, is_hex=table.columns[KEY_SPELLING].is_hex)
         before = None if token is None else reading_ids(_decode_token, token)
         if not isinstance(before, _Begun):
             predicate = to_predicate(constraint, table.columns) if table.options.push else None

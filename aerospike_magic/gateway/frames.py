@@ -73,15 +73,15 @@ class Frames:
 
     def add(self, name: str, table: pa.Table) -> TableName:
         """Serve a table, instead of an earlier one of that name."""
-        found = _held(TableName(FRAMES_SCHEMA, name.lower()), table)
+        found = _held(TableName(FRAMES_SCHEMA, _spelled(name)), table)
         with self._lock:
             self._held[found.name.table] = found
         return found.name
 
-    def remove(self, name: str) -> None:
-        """Serve a table no more."""
+    def remove(self, name: TableName | str) -> None:
+        """Serve a table no more, by its name as it was given or as it is spelled."""
         with self._lock:
-            self._held.pop(name.lower(), None)
+            self._held.pop(_spelled(name) if isinstance(name, str) else name.table, None)
 
     def list_tables(self) -> list[TableName]:
         """Return the names of the tables."""
@@ -131,11 +131,15 @@ class Frames:
         return Page(types, arrays, end - start, None if end == split.stop else b"%d" % end)
 
     def _find(self, name: TableName) -> _Held | None:
-        table, _ = split_options(name.table)
         if name.schema == OWN_SCHEMA:
-            return self._own if table == OWN_TABLE else None
+            return self._own if split_options(name.table, (OWN_TABLE,)) is not None else None
         with self._lock:
-            return self._held.get(table)
+            split = split_options(name.table, self._held)
+            return None if split is None else self._held[split[0]]
+
+
+def _spelled(name: str) -> str:
+    return spell_all([name])[name]
 
 
 def _number(token: bytes) -> int:

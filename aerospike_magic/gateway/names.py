@@ -1,19 +1,38 @@
-"""Names as Trino and Presto know them, which is in lower case, and back.
+"""Names as the Thrift connectors of Trino and Presto take them, and back.
 
-A name is spelled in lower case. Where that would be the spelling of two names of one list, those of them that have
-capitals are spelled with a caret before each: of the sets ``Users``, ``USERS`` and ``users``, the tables are
-``^users``, ``^u^s^e^r^s`` and ``users``. So all stay reachable, none is taken for another, and a spelling with carets
-says by itself which name it is. What a spelling cannot hold as it is (the caret, the question
-mark that begins a table's options, a letter beyond A to Z whose lower case is another) is written as its code in
-hexadecimal, ``^(3f)``.
+The connectors take no name of a schema, table or column but such as ``[a-z][a-z0-9_]*``: anything else makes the whole
+answer an error there. So a name is spelled in lower case where that is such a word and no other name of its list has
+it; every other name is spelled by a code that says it letter by letter, so that all stay reachable and none is taken
+for another:
+
+=========================================  ======================  ========================
+name                                       spelling                because
+=========================================  ======================  ========================
+``users``, ``Flights``                     ``users``, ``flights``
+``Users`` beside ``users`` and ``USERS``   ``q__users``            two would be ``users``
+``USERS``                                  ``q__u_s_e_r_s``
+``2024``, ``_id``                          ``q_2024``, ``q___id``  does not begin with a letter
+``a-b``                                    ``q_a_02d_b``           the sign's code is 2d
+=========================================  ======================  ========================
+
+After ``q_``, an underscore stands before a capital, before another underscore, and around the hexadecimal code of what
+is neither letter nor digit, which begins with 0. A name that itself begins with ``q_`` is always spelled by the code.
+
+What this project calls ``__key``, ``__digest``, ``__generation`` and ``__ttl`` is spelled ``key__`` and so on, and the
+table of the records without a set ``null__``.
+
+Source: ``NameValidationUtils`` of both connectors' APIs.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-_NEVER_PLAIN = frozenset("^?")
+_CODE = "q_"
+_PLAIN = re.compile(r"[a-z][a-z0-9_]*")
+_LETTER_OR_DIGIT = re.compile(r"[a-z0-9]")
 
 
 def spell_all(names: Iterable[str], reserved: Iterable[str] = ()) -> dict[str, str]:
@@ -34,19 +53,22 @@ def find(spelling: str, names: Iterable[str], reserved: Iterable[str] = ()) -> s
     return next((name for name, found in spelled.items() if found == spelling), None)
 
 
+def spell_special(name: str) -> str:
+    """Return the spelling of ``__key`` and others that begin so: ``key__``."""
+    return f"{name.removeprefix('__')}__"
+
+
 def _spell(name: str, counts: Mapping[str, int], reserved: frozenset[str]) -> str:
     lower = name.lower()
-    if counts[lower] == 1 and lower not in reserved and _NEVER_PLAIN.isdisjoint(name):
+    is_its_own = counts[lower] == 1 or name == lower
+    if is_its_own and lower not in reserved and _PLAIN.fullmatch(lower) and not lower.startswith(_CODE):
         return lower
-    marked = "".join(map(_marked, name))
-    return _code(marked[0]) + marked[1:] if marked in reserved else marked
+    return _CODE + "".join(map(_coded, name))
 
 
-def _marked(c: str) -> str:
-    if "A" <= c <= "Z":
-        return "^" + c.lower()
-    return c if c.lower() == c and c not in _NEVER_PLAIN else _code(c)
-
-
-def _code(c: str) -> str:
-    return f"^({ord(c):x})"
+def _coded(c: str) -> str:
+    if _LETTER_OR_DIGIT.fullmatch(c):
+        return c
+    if c == "_":
+        return "__"
+    return "_" + c.lower() if "A" <= c <= "Z" else f"_0{ord(c):x}_"

@@ -1,13 +1,17 @@
 """What can be set: of the service, once, and of a query, behind the table's name.
 
-``"flights?rps=1000&mismatch=error"`` is the table ``flights``, read at 1,000 records a second and node, by a query that
-fails at the first value that does not fit its column. Such names are never listed; anyone may type them, in quotes.
+``flights__rps_1000__mismatch_error`` is the table ``flights``, read at 1,000 records a second and node, by a query that
+fails at the first value that does not fit its column. (The connectors take only letters, digits and underscores; what
+writes names for them may also say ``flights?rps=1000&mismatch=error``, see `gateway.wire_names`.) Such names are never
+listed; anyone may type them. A set of exactly such a name is that set.
 """
 
 from __future__ import annotations
 
+import base64
 import ipaddress
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import parse_qsl
@@ -78,25 +82,66 @@ class TableOptions:
     splits: int | None = None
     progress: ProgressAddress | None = None
 
+    def suffix(self) -> str:
+        """Return what to put behind a table's name for these options; "" where all are as by default."""
+        said = []
+        for option, read in _READERS.items():
+            value = getattr(self, option)
+            if value != getattr(_DEFAULTS, option):
+                said.append(f"__{option}_{read.write(value)}")
+        return "".join(said)
 
-def split_options(table: str) -> tuple[str, TableOptions]:
-    """Return a table's name and what is set behind it.
+
+_DEFAULTS = TableOptions()
+
+
+def split_options(table: str, known: Container[str]) -> tuple[str, TableOptions] | None:
+    """Return a table's name and what is set behind it; None if it is no table's name, with options or without.
+
+    Args:
+        table: the name, with options or without.
+        known: names of tables.
 
     Raises:
-        ConfigError: an option that there is not, or a value that makes no sense.
+        ConfigError: options behind the name of a table that there are not, or with values that make no sense.
     """
-    name, _, text = table.partition("?")
+    if table in known:
+        return table, TableOptions()
+    name, mark, text = table.partition("?")
+    if mark:
+        return (name, _read_options(_pairs(text))) if name in known else None
+    # The longest name: what is behind it is then shortest, and one that has itself "__" in it is found whole.
+    for found in reversed(list(re.finditer("__", table))):
+        name = table[: found.start()]
+        if name in known:
+            said = (one.partition("_") for one in table[found.end() :].split("__"))
+            return name, _read_options((option, value) for option, _, value in said)
+    return None
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
     try:
-        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True) if text else []
+        return parse_qsl(text, keep_blank_values=True, strict_parsing=True) if text else []
     except ValueError:
-        raise ConfigError(f"the options of a table are like ?rps=1000&push=0, not ?{text}") from None
+        raise ConfigError(f"the options of a table are not of the form {text!r}", hint="?rps=1000&push=0") from None
+
+
+def _read_options(said: Iterable[tuple[str, str]]) -> TableOptions:
     given: dict[str, Any] = {}
-    for option, value in pairs:
+    for option, value in said:
         read = _READERS.get(option)
         if read is None:
             raise ConfigError(f"a table has no option {option!r}", hint="there are " + ", ".join(_READERS))
-        given[option] = read(option, value)
-    return name, TableOptions(**given)
+        given[option] = read.read(option, value)
+    return TableOptions(**given)
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How an option's value is written in a name, and read."""
+
+    read: Callable[[str, str], Any]
+    write: Callable[[Any], str] = str
 
 
 def _number(least: int, most: int) -> Callable[[str, str], int]:
@@ -120,11 +165,25 @@ def _mismatch(option: str, text: str) -> str:
     return text
 
 
-_READERS: Mapping[str, Callable[[str, str], Any]] = {
-    "rps": _number(0, 1 << 31),
-    "mismatch": _mismatch,
-    "push": _flag,
-    "index": _flag,
-    "splits": _number(1, MAX_TASKS),
-    "progress": lambda _, text: ProgressAddress.parse(text),
+def _progress(option: str, text: str) -> ProgressAddress:
+    if "/" in text:
+        return ProgressAddress.parse(text)
+    try:
+        return ProgressAddress.parse(base64.b32decode(text.upper() + "=" * (-len(text) % 8)).decode())
+    except ValueError:
+        raise ConfigError(f"{option} is {text!r}", hint="leave it out: cells set it") from None
+
+
+def _progress_text(address: ProgressAddress) -> str:
+    return base64.b32encode(str(address).encode()).decode().rstrip("=").lower()
+
+
+_FLAG = _Form(_flag, lambda value: str(int(value)))
+_READERS: Mapping[str, _Form] = {
+    "rps": _Form(_number(0, 1 << 31)),
+    "mismatch": _Form(_mismatch),
+    "push": _FLAG,
+    "index": _FLAG,
+    "splits": _Form(_number(1, MAX_TASKS)),
+    "progress": _Form(_progress, _progress_text),
 }

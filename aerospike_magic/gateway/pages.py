@@ -21,10 +21,16 @@ _HEX = np.array([int.from_bytes(f"{i:02X}".encode(), "little") for i in range(25
 
 def encoded_size(batch: pa.RecordBatch, columns: Sequence[WireColumn]) -> int:
     """Return about how many bytes a batch takes in a page."""
+    n_rows = batch.num_rows
+    if not n_rows:
+        return 0
     n_bytes = 0
     for array, wire in zip(batch.columns, columns, strict=True):
-        lengths = _text_lengths(array, wire)
-        n_bytes += len(array) * _FIXED_SIZE[wire.type] if lengths is None else int(lengths.sum())
+        offsets = _text_offsets(array, wire)
+        if offsets is None:
+            n_bytes += n_rows * _fixed_size(array, wire)
+        else:
+            n_bytes += n_rows * _TEXT_OVERHEAD + _factor(wire) * int(offsets[-1] - offsets[0])
     return n_bytes
 
 
@@ -32,8 +38,11 @@ def rows_within(batch: pa.RecordBatch, columns: Sequence[WireColumn], n_bytes: i
     """Return how many of a batch's first rows fit in so many bytes of a page."""
     sizes = np.zeros(batch.num_rows, np.int64)
     for array, wire in zip(batch.columns, columns, strict=True):
-        lengths = _text_lengths(array, wire)
-        sizes += _FIXED_SIZE[wire.type] if lengths is None else lengths
+        offsets = _text_offsets(array, wire)
+        if offsets is None:
+            sizes += _fixed_size(array, wire)
+        else:
+            sizes += _TEXT_OVERHEAD + _factor(wire) * np.diff(offsets).astype(np.int64)
     return int(np.searchsorted(np.cumsum(sizes), n_bytes, side="right"))
 
 
@@ -67,14 +76,19 @@ def _joined(arrays: Sequence[pa.Array], wire: WireColumn) -> pa.Array:
     return to_hex(joined) if wire.is_hex else joined
 
 
-def _text_lengths(array: pa.Array, wire: WireColumn) -> npt.NDArray[np.int64] | None:
-    """Bytes of each value where these differ, else None."""
-    if wire.type not in ("varchar", "json"):
-        return None
-    factor = 2 if wire.is_hex else 1
+def _fixed_size(array: pa.Array, wire: WireColumn) -> int:
     if pa.types.is_fixed_size_binary(array.type):
-        return np.full(len(array), factor * array.type.byte_width + _TEXT_OVERHEAD, np.int64)
-    if not len(array):
-        return np.zeros(0, np.int64)
-    offsets = np.frombuffer(array.buffers()[1], np.int32)[array.offset : array.offset + len(array) + 1]
-    return factor * np.diff(offsets).astype(np.int64) + _TEXT_OVERHEAD
+        return _factor(wire) * int(array.type.byte_width) + _TEXT_OVERHEAD
+    return _FIXED_SIZE[wire.type]
+
+
+def _factor(wire: WireColumn) -> int:
+    """Bytes of text for a byte of the value."""
+    return 2 if wire.is_hex else 1
+
+
+def _text_offsets(array: pa.Array, wire: WireColumn) -> npt.NDArray[np.int32] | None:
+    """Where each value begins and the last ends, if values differ in length."""
+    if wire.type not in ("varchar", "json") or pa.types.is_fixed_size_binary(array.type):
+        return None
+    return np.frombuffer(array.buffers()[1], np.int32)[array.offset : array.offset + len(array) + 1]

@@ -33,9 +33,8 @@ from aerospike_magic.gateway.messages import (
 )
 from aerospike_magic.gateway.options import ServiceOptions
 from aerospike_magic.gateway.splits import RowsSplit, decode_split
-from aerospike_magic.gateway.tables import FRAMES_SCHEMA, OWN_SCHEMA, SetTable, Tables
+from aerospike_magic.gateway.tables import FRAMES_SCHEMA, KEY_SPELLING, OWN_SCHEMA, SetTable, Tables
 from aerospike_magic.scan.teller import ProgressAddress
-from aerospike_magic.schema.types import KEY_NAME
 
 _log = logging.getLogger(__name__)
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -98,14 +97,14 @@ class AerospikeService:
         """Serve a table of this process as ``aerospike_frames.<name>``, instead of an earlier one of that name.
 
         Args:
-            name: in any case; it is spelled in lower case.
+            name: any; it is spelled as the connectors take it.
             table: its rows; columns of types that the wire does not have become text, see `gateway.frames`.
         """
         return self._frames.add(name, table)
 
     def remove_frame(self, name: TableName | str) -> None:
         """Serve a table no more."""
-        self._frames.remove(name if isinstance(name, str) else name.table)
+        self._frames.remove(name)
 
     @_told
     def list_schemas(self) -> Sequence[str]:
@@ -152,10 +151,12 @@ class AerospikeService:
         max_count: int,
         token: bytes | None,
     ) -> SplitBatch:
-        """Return splits that look records up by `__key`."""
+        """Return splits that look records up by `key__`."""
         found = self._found(table)
-        if list(index_columns) != [KEY_NAME] or len(keys) != 1 or not found.can_look_up:
-            raise ServiceError(f"{table.table} cannot be looked up by {', '.join(index_columns)}, only by {KEY_NAME}")
+        if list(index_columns) != [KEY_SPELLING] or len(keys) != 1 or not found.can_look_up:
+            raise ServiceError(
+                f"{table.table} cannot be looked up by {', '.join(index_columns)}, only by {KEY_SPELLING}"
+            )
         return self._divider.look_up(found, keys[0], constraint, max_count, token)
 
     @_told

@@ -1,7 +1,7 @@
 """Sets as tables: their names, columns and types, by the inference that all engines share.
 
-A namespace is a schema, a set a table; the records without a set are the table ``__null``. Names are in lower case, see
-`gateway.names`. What the block kinds of the Thrift connector cannot hold is text:
+A namespace is a schema, a set a table; the records without a set are the table ``null__``. Names are such as the
+connectors take, see `gateway.names`. What the block kinds of the Thrift connector cannot hold is text:
 
 =============================  ==============================================================
 column                         type, and what a value looks like
@@ -10,9 +10,9 @@ int64, double, string, bool    bigint, double, varchar, boolean
 list, map, struct, json        json: the JSON text of `schema.json_text`, which loses nothing
 geojson                        json: the GeoJSON text as it is stored
 binary, HyperLogLog            varchar: upper-case hexadecimal, for ``from_hex(…)``
-``__key``                      bigint, varchar, or hexadecimal, by the keys that are stored
-``__digest``                   varchar: hexadecimal
-``__generation``, ``__ttl``    bigint
+``key__``                      bigint, varchar, or hexadecimal, by the keys that are stored
+``digest__``                   varchar: hexadecimal
+``generation__``, ``ttl__``    bigint
 =============================  ==============================================================
 
 A nested column is read as JSON whatever the sample made of it, so that no value fails to fit. An Aerospike HyperLogLog
@@ -28,15 +28,16 @@ from functools import cached_property
 from aerospike_magic.connection import Connection
 from aerospike_magic.errors import SchemaError
 from aerospike_magic.gateway.messages import ColumnMetadata, TableMetadata, TableName
-from aerospike_magic.gateway.names import find, spell_all
+from aerospike_magic.gateway.names import find, spell_all, spell_special
 from aerospike_magic.gateway.options import TableOptions, split_options
 from aerospike_magic.schema.types import KEY_NAME, METADATA_NAMES, Column, Kind, SetSchema, Source
 
-NULL_SET = "__null"
+NULL_SET = spell_special("__null")
 """How the records without a set are spelled."""
 
 OWN_SCHEMA, OWN_TABLE = "aerospike_magic", "gateway"
 FRAMES_SCHEMA = "aerospike_frames"
+KEY_SPELLING = spell_special(KEY_NAME)
 RESERVED_SCHEMAS = (OWN_SCHEMA, FRAMES_SCHEMA, "information_schema")
 
 _TYPES: Mapping[Kind, str] = {
@@ -99,7 +100,7 @@ class SetTable:
     @property
     def can_look_up(self) -> bool:
         """Whether its records can be read by key."""
-        return self.columns[KEY_NAME].column.kind in _KEY_KINDS
+        return self.columns[KEY_SPELLING].column.kind in _KEY_KINDS
 
     def metadata(self) -> TableMetadata:
         """Describe it."""
@@ -110,7 +111,7 @@ class SetTable:
         )
         what = self.schema.set_name or "no set"
         comment = f"Aerospike: {what} in namespace {self.schema.namespace}, {self.schema.objects:,} records"
-        keys = (frozenset((KEY_NAME,)),) if self.can_look_up else ()
+        keys = (frozenset((KEY_SPELLING,)),) if self.can_look_up else ()
         return TableMetadata(self.name, described, comment, keys)
 
 
@@ -144,13 +145,15 @@ class Tables:
         Raises:
             ConfigError: options that make no sense.
         """
-        table, options = split_options(name.table)
         namespace = find(name.schema, self._connection.namespaces(), RESERVED_SCHEMAS)
         if namespace is None:
             return None
-        set_name = "" if table == NULL_SET else find(table, self._set_names(namespace), (NULL_SET,))
-        if set_name is None:
+        spelled = spell_all(self._set_names(namespace), (NULL_SET,))
+        set_names = {spelling: set_name for set_name, spelling in spelled.items()} | {NULL_SET: ""}
+        split = split_options(name.table, set_names)
+        if split is None:
             return None
+        set_name, options = set_names[split[0]], split[1]
         try:
             inferred = self._connection.schema_of(namespace, set_name)
         except SchemaError:
@@ -175,10 +178,10 @@ def wire_columns(schema: SetSchema) -> dict[str, WireColumn]:
     """Return the columns of a set by their spelling: those of ``SELECT *``, then the others."""
     selected = schema.selected
     ordered = (*selected, *(c for c in schema.columns if c not in selected))
-    spelled = spell_all([c.name for c in ordered if c.is_bin], METADATA_NAMES)
+    spelled = spell_all([c.name for c in ordered if c.is_bin], map(spell_special, METADATA_NAMES))
     found = {}
     for column in ordered:
-        name = spelled[column.name] if column.is_bin else column.name
+        name = spelled[column.name] if column.is_bin else spell_special(column.name)
         found[name] = WireColumn(name, column, _TYPES.get(column.kind, "json"))
     return found
 

@@ -140,9 +140,11 @@ class ScanPosition:
         raw = np.frombuffer(digests.buffers()[1], np.uint8)[: DIGEST_SIZE * (digests.offset + len(digests))]
         rows = raw.reshape(-1, DIGEST_SIZE)[digests.offset :]
         partitions = (rows[:, 0].astype(np.int64) | rows[:, 1].astype(np.int64) << 8) & (N_PARTITIONS - 1)
-        # The first row of each partition from the end is the last.
-        found, from_end = np.unique(partitions[::-1], return_index=True)
-        at = len(rows) - 1 - from_end
+        # Of several values put to one place, the last stays.
+        last_rows = np.full(N_PARTITIONS, -1, np.int64)
+        last_rows[partitions] = np.arange(len(rows))
+        found = np.flatnonzero(last_rows >= 0)
+        at = last_rows[found]
         values = [0] * len(at) if index_values is None else index_values.to_numpy()[at].tolist()
         for partition, row, value in zip(found.tolist(), at.tolist(), values, strict=True):
             reached.last[partition] = rows[row].tobytes(), value

@@ -1,9 +1,10 @@
 """How far a task is, told to the notebook while it runs.
 
 A cell gives its scans an address. The planning process and each process that runs tasks open one TCP connection to it
-and send lines of JSON. What cannot be told is left untold: a task neither waits for the notebook nor fails for it. The
-notebook answers with nothing but the wish that a query ends, which a task hears at its next report, so that a scan lets
-go of the cluster at once, whatever the engine's own patience with its tasks is.
+(a gateway, one to each of its notebooks) and send lines of JSON. What cannot be told is left untold: a task neither
+waits for the notebook nor fails for it. The notebook answers with nothing but the wish that a query ends, which a task
+hears at its next report, so that a scan lets go of the cluster at once, whatever the engine's own patience with its
+tasks is.
 
 A line is ``{"token", "reference", "scan", "kind": "plan" | "task" | "written", …}``; `planned` and `reported` say
 what else.
@@ -18,6 +19,7 @@ import threading
 import time
 import uuid
 import zlib
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -31,6 +33,8 @@ from aerospike_magic.scan.progress import N_PARTITIONS, ScanProgress
 _PATIENCE_S = 0.5
 _AGAIN_AFTER_S = 5.0
 _MOST_MISMATCHES = 200
+_IDLE_S = 300.0
+_MOST_CANCELLED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,11 +167,18 @@ class _Channel:
         self._socket: socket.socket | None = None
         self._failed_at: float | None = None
         self._heard = b""
-        self._cancelled: set[str] = set()
+        self._cancelled: deque[str] = deque(maxlen=_MOST_CANCELLED)
 
     def __del__(self) -> None:
         if self._socket is not None:
             self._socket.close()
+
+    def close(self) -> None:
+        """Hang up; what is told later connects again."""
+        with self._lock:
+            if self._socket is not None:
+                self._socket.close()
+            self._socket = None
 
     def send(self, address: ProgressAddress, message: dict[str, Any]) -> None:
         line = json.dumps({"token": address.token, "reference": address.reference} | message) + "\n"
@@ -191,7 +202,7 @@ class _Channel:
                 finally:
                     self._socket.settimeout(_PATIENCE_S)
                 *lines, self._heard = self._heard.split(b"\n")
-                self._cancelled.update(line.decode("ascii", "replace") for line in lines)
+                self._cancelled.extend(line.decode("ascii", "replace") for line in lines)
             return token in self._cancelled
 
     def _connected(self) -> socket.socket | None:
@@ -208,7 +219,30 @@ class _Channel:
         self._socket, self._failed_at = None, time.monotonic()
 
 
-@lru_cache(maxsize=2)
+class _Channels:
+    """The channels of this process, each kept for as long as something is told through it now and then."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._used: dict[tuple[str, int], tuple[float, _Channel]] = {}
+
+    def to(self, host: str, port: int) -> _Channel:
+        now = time.monotonic()
+        with self._lock:
+            idle = [place for place, (used_at, _) in self._used.items() if now - used_at > _IDLE_S]
+            left = [self._used.pop(place)[1] for place in idle]
+            _, channel = self._used.get((host, port)) or (now, _Channel(host, port))
+            self._used[host, port] = now, channel
+        for other in left:
+            other.close()
+        return channel
+
+
+@lru_cache(maxsize=1)
+def _channels() -> _Channels:
+    return _Channels()
+
+
 def _channel(host: str, port: int) -> _Channel:
-    """The channel of this process."""
-    return _Channel(host, port)
+    """The channel to a notebook."""
+    return _channels().to(host, port)

@@ -21,7 +21,7 @@ from aerospike_magic.gateway.service import AerospikeService
 
 FLIGHTS = TableName("demo", "flights")
 N_FLIGHTS = 336_776
-KEYS = ("__key",)
+KEYS = ("key__",)
 SMALL = 20_000
 
 
@@ -55,21 +55,22 @@ def threads() -> list[str]:
 
 
 def split_table(table: TableName, n: int) -> TableName:
-    return TableName(table.schema, f"{table.table}?splits={n}")
+    return TableName(table.schema, f"{table.table}__splits_{n}")
 
 
 def test_a_set_is_read_record_by_record(service: AerospikeService, shared: Connection) -> None:
     from aerospike_magic.dataset import AerospikeDataset
 
-    columns = ["__key", "carrier", "dep_delay", "tailnum"]
-    rows = read(service, FLIGHTS, columns)
-    expected = AerospikeDataset(shared, "demo.flights").to_table(columns=columns)
+    columns = ["carrier", "dep_delay", "tailnum"]
+    rows = read(service, FLIGHTS, ["key__", *columns])
+    expected = AerospikeDataset(shared, "demo.flights").to_table(columns=["__key", *columns])
+    expected = expected.rename_columns(["key__", *columns])
     assert sorted(map(repr, rows)) == sorted(map(repr, expected.to_pylist()))
 
 
 def test_pages_are_as_large_as_asked_for(service: AerospikeService) -> None:
     (split,) = splits_of(service, split_table(FLIGHTS, 1))
-    pages = pages_of(service, split, ["__key", "origin"], 100_000)
+    pages = pages_of(service, split, ["key__", "origin"], 100_000)
     assert sum(page.num_rows for page in pages) == N_FLIGHTS
     # 9 bytes a number, 5 and its bytes a text.
     sizes = [page.num_rows * (9 + 5 + 3) for page in pages]
@@ -107,11 +108,11 @@ def tokens_of(service: AerospikeService, split_id: bytes, columns: Sequence[str]
 @pytest.mark.parametrize(
     ("domain", "columns"),
     [
-        (ALL, ["__key"]),
-        (ALL, ["__key", "seldom"]),
-        (where(seldom=Domain(Ranges(()), True)), ["__key"]),
-        (where(other1=between("text1", None)), ["__key", "other1"]),
-        (where(__key=between(500, None)), ["__key", "seldom"]),
+        (ALL, ["key__"]),
+        (ALL, ["key__", "seldom"]),
+        (where(seldom=Domain(Ranges(()), True)), ["key__"]),
+        (where(other1=between("text1", None)), ["key__", "other1"]),
+        (where(key__=between(500, None)), ["key__", "seldom"]),
     ],
 )
 def test_the_same_token_gives_the_same_rest_again_and_after_a_restart(
@@ -127,7 +128,7 @@ def test_the_same_token_gives_the_same_rest_again_and_after_a_restart(
             for token, before in steps[:-1]:
                 for asked in (service, restarted):
                     pages = pages_of(asked, split, columns, LARGE, token)
-                    rest = [key for page in pages for key in page["__key"].to_pylist()]
+                    rest = [key for page in pages for key in page["key__"].to_pylist()]
                     assert Counter(before) + Counter(rest) == everything
     assert n_rows == count(service, sparse, domain)
     assert n_rows > 0
@@ -139,7 +140,7 @@ def test_an_index_query_goes_on_where_it_was(service: AerospikeService, client: 
         client.put(("test", name, i), {"n": i % 100}, policy={"key": aerospike.POLICY_KEY_SEND})
     client.index_single_value_create("test", name, "n", aerospike.INDEX_NUMERIC, f"{name}_n")
     try:
-        table, asked = TableName("test", f"{name}?splits=2"), where(n=between(10, 14))
+        table, asked = TableName("test", f"{name}__splits_2"), where(n=between(10, 14))
         found: list[int] = []
         for split in splits_of(service, table, asked):
             from aerospike_magic.gateway.splits import SetSplit, decode_split
@@ -147,14 +148,14 @@ def test_an_index_query_goes_on_where_it_was(service: AerospikeService, client: 
             decoded = decode_split(split.id)
             assert isinstance(decoded, SetSplit)
             assert decoded.query.index is not None
-            steps = tokens_of(service, split.id, ["__key", "n"], 500)
+            steps = tokens_of(service, split.id, ["key__", "n"], 500)
             assert len(steps) > 3
             for token, before in steps[:-1:3]:
                 with connect(server.address) as other, AerospikeService(other) as restarted:
                     rest = [
                         k
-                        for page in pages_of(restarted, split, ["__key", "n"], LARGE, token)
-                        for k in page["__key"].to_pylist()
+                        for page in pages_of(restarted, split, ["key__", "n"], LARGE, token)
+                        for k in page["key__"].to_pylist()
                     ]
                 assert sorted(before + rest) == sorted(steps[-1][1])
             found += steps[-1][1]
@@ -170,7 +171,7 @@ def test_a_token_asked_for_twice_at_once(service: AerospikeService) -> None:
     with ThreadPoolExecutor(4) as pool:
         rests = list(pool.map(lambda _: pages_of(service, split, KEYS, 400_000, first.next_token), range(4)))
     for rest in rests:
-        keys = [key for page in rest for key in page["__key"].to_pylist()]
+        keys = [key for page in rest for key in page["key__"].to_pylist()]
         assert len(set(keys) | set(first.columns[0].to_pylist())) == N_FLIGHTS
         assert len(keys) + first.n_rows == N_FLIGHTS
 
@@ -206,7 +207,7 @@ def test_many_splits_read_side_by_side_with_few_open_scans(shared: Connection) -
 def test_more_requests_than_open_scans_wait_and_are_refused_for_the_time_being(shared: Connection) -> None:
     options = ServiceOptions(max_scans=1, wait_s=0.2)
     with AerospikeService(shared, options) as service:
-        slow = TableName("demo", "flights?splits=1&rps=1000")
+        slow = TableName("demo", "flights__splits_1__rps_1000")
         (split,) = splits_of(service, slow)
         (other,) = splits_of(service, split_table(FLIGHTS, 1))
         busy = threading.Thread(target=service.rows, args=(split.id, KEYS, LARGE, None))
@@ -235,13 +236,13 @@ def test_a_scan_that_nobody_asks_for_ends(shared: Connection, server: Any) -> No
 
 def test_a_throttled_scan_sends_what_it_has(shared: Connection) -> None:
     with AerospikeService(shared, ServiceOptions(page_s=0.3)) as service:
-        (split,) = splits_of(service, TableName("demo", "airports?splits=1&rps=500"))
+        (split,) = splits_of(service, TableName("demo", "airports__splits_1__rps_500"))
         started = time.monotonic()
-        page = service.rows(split.id, ["__key"], LARGE, None)
+        page = service.rows(split.id, ["key__"], LARGE, None)
         assert page.n_rows > 0
         assert page.next_token is not None
         assert time.monotonic() - started < 10
-        rest = pages_of(service, split, ["__key"], LARGE, page.next_token)
+        rest = pages_of(service, split, ["key__"], LARGE, page.next_token)
         assert page.n_rows + sum(r.num_rows for r in rest) == 1_458
 
 

@@ -28,7 +28,7 @@ KINDS = {
     "j": (Kind.JSON, pa.string()),
 }
 SET = "gw_filter_law"
-COLUMNS = ["__key", *KINDS]
+COLUMNS = ["key__", *KINDS]
 INTS = [0, 1, -1, 2, 100, 2**53, 2**53 + 1, 2**63 - 1, -(2**63)]
 FLOATS = [0.0, -0.0, 1.0, 2.5, -2.5, 1e300, 5e-324, math.inf, -math.inf, float(2**53)]
 STRINGS = ["", "a", "ab", "abc", "b", "Ab", "a\nb", "é", "日本", "\U0010ffff", "\ud7ff", "a\x01", "a%"]
@@ -51,7 +51,7 @@ OWN = {
     "l": st.lists(ints, max_size=2),
     "j": particles,
 }
-CONSTANTS = {"n": ints, "f": floats, "s": strings, "b": st.booleans(), "x": hexes, "__key": st.integers(-1, 60)}
+CONSTANTS = {"n": ints, "f": floats, "s": strings, "b": st.booleans(), "x": hexes, "key__": st.integers(-1, 60)}
 
 
 @st.composite
@@ -127,11 +127,11 @@ def test_rows_of_a_constraint_are_the_rows_it_describes(client: Any, service: Ae
         client.put(key, {**record, "id": key[2]}, policy={"key": aerospike.POLICY_KEY_SEND})
     try:
         table = TableName("test", SET)
-        rows = sorted(read(service, table, COLUMNS), key=lambda row: row["__key"])
-        assert [row["__key"] for row in rows] == list(range(len(stored)))
+        rows = sorted(read(service, table, COLUMNS), key=lambda row: row["key__"])
+        assert [row["key__"] for row in rows] == list(range(len(stored)))
         for _ in range(15):
             constraint = data.draw(constraints)
-            found = sorted(read(service, table, COLUMNS, constraint), key=lambda row: row["__key"])
+            found = sorted(read(service, table, COLUMNS, constraint), key=lambda row: row["key__"])
             assert repr(found) == repr(kept(rows, constraint)), constraint
     finally:
         for key in keys:

@@ -49,15 +49,15 @@ def decoded(split: Split) -> SetSplit:
 
 
 def test_their_number_goes_by_the_size_of_the_set(service: AerospikeService) -> None:
-    assert len(splits_of(service, FLIGHTS)) == 16
+    assert len(splits_of(service, FLIGHTS)) == 8
     assert len(splits_of(service, TableName("demo", "airlines"))) == 1
-    assert len(splits_of(service, TableName("demo", "flights?splits=100"))) == 100
+    assert len(splits_of(service, TableName("demo", "flights__splits_100"))) == 100
     assert splits_of(service, FLIGHTS, NONE) == []
     assert splits_of(service, FLIGHTS, where(month=Domain(Ranges(()), False))) == []
 
 
 def test_they_are_the_whole_set_also_when_asked_for_a_few_at_a_time(service: AerospikeService) -> None:
-    splits = splits_of(service, TableName("demo", "flights?splits=37"), max_count=5)
+    splits = splits_of(service, TableName("demo", "flights__splits_37"), max_count=5)
     partitions = [p for split in splits for p in decoded(split).share.partitions]  # type: ignore[union-attr]
     assert sorted(partitions) == list(range(4096))
     assert [decoded(split).number for split in splits] == list(range(37))
@@ -65,55 +65,55 @@ def test_they_are_the_whole_set_also_when_asked_for_a_few_at_a_time(service: Aer
 
 
 def test_a_throttle_is_divided_among_them(service: AerospikeService) -> None:
-    splits = splits_of(service, TableName("demo", "flights?rps=1000"))
+    splits = splits_of(service, TableName("demo", "flights__rps_1000"))
     assert len(splits) == 4
     assert {decoded(split).query.rps for split in splits} == {250}
-    assert len(splits_of(service, TableName("demo", "flights?rps=2&splits=10"))) == 2
+    assert len(splits_of(service, TableName("demo", "flights__rps_2__splits_10"))) == 2
 
 
 def test_keys_are_looked_up_and_never_scanned(service: AerospikeService) -> None:
-    (split,) = splits_of(service, FLIGHTS, where(__key=equal(5, 7, 10**9)))
+    (split,) = splits_of(service, FLIGHTS, where(key__=equal(5, 7, 10**9)))
     assert decoded(split).keys == (5, 7, 10**9)
     assert decoded(split).share is None
-    rows = read(service, FLIGHTS, ["__key", "carrier"], where(__key=equal(5, 7, 10**9)))
-    assert sorted(row["__key"] for row in rows) == [5, 7]
+    rows = read(service, FLIGHTS, ["key__", "carrier"], where(key__=equal(5, 7, 10**9)))
+    assert sorted(row["key__"] for row in rows) == [5, 7]
     # Beside other conditions, which are checked then.
-    constraint = where(__key=equal(*range(1, 200)), origin=equal("JFK"))
+    constraint = where(key__=equal(*range(1, 200)), origin=equal("JFK"))
     assert decoded(splits_of(service, FLIGHTS, constraint)[0]).keys == tuple(range(1, 200))
-    some = read(service, FLIGHTS, ["__key", "origin"], constraint)
+    some = read(service, FLIGHTS, ["key__", "origin"], constraint)
     assert 0 < len(some) < 199
     assert {row["origin"] for row in some} == {"JFK"}
 
 
 def test_many_keys_are_several_splits(service: AerospikeService) -> None:
     wanted = random.Random(1).sample(range(1, 400_000), 5_000)
-    constraint = where(__key=equal(*sorted(wanted)))
+    constraint = where(key__=equal(*sorted(wanted)))
     splits = splits_of(service, FLIGHTS, constraint, max_count=2)
     assert len(splits) == 3
     found = [
         key
         for split in splits
-        for page in pages_of(service, split, ["__key"], 5_000)
-        for key in page["__key"].to_pylist()
+        for page in pages_of(service, split, ["key__"], 5_000)
+        for key in page["key__"].to_pylist()
     ]
     assert sorted(found) == sorted(k for k in wanted if k <= 336_776)
 
 
 def test_a_digest_leads_to_its_partition(service: AerospikeService) -> None:
-    row = read(service, FLIGHTS, ["__key", "__digest"], where(__key=equal(77)))[0]
-    constraint = where(__digest=equal(row["__digest"]))
+    row = read(service, FLIGHTS, ["key__", "digest__"], where(key__=equal(77)))[0]
+    constraint = where(digest__=equal(row["digest__"]))
     (split,) = splits_of(service, FLIGHTS, constraint)
     share = decoded(split).share
     assert share is not None
     assert len(share.partitions) == 1
-    assert read(service, FLIGHTS, ["__key", "__digest"], constraint) == [row]
-    assert read(service, FLIGHTS, ["__key"], where(__digest=equal("ab", "AB"))) == []
+    assert read(service, FLIGHTS, ["key__", "digest__"], constraint) == [row]
+    assert read(service, FLIGHTS, ["key__"], where(digest__=equal("ab", "AB"))) == []
 
 
 def test_nothing_is_pushed_where_nothing_is_to_be(service: AerospikeService) -> None:
-    table = TableName("demo", "airlines?push=0")
-    assert len(read(service, table, ["__key"], where(__key=equal("UA")))) == 16
-    assert len(read(service, TableName("demo", "airlines"), ["__key"], where(__key=equal("UA")))) == 1
+    table = TableName("demo", "airlines__push_0")
+    assert len(read(service, table, ["key__"], where(key__=equal("UA")))) == 16
+    assert len(read(service, TableName("demo", "airlines"), ["key__"], where(key__=equal("UA")))) == 1
 
 
 def test_a_long_list_becomes_a_range(service: AerospikeService) -> None:
@@ -211,10 +211,10 @@ def test_a_range_on_an_index_uses_it_where_it_pays(service: AerospikeService, cl
         index = decoded(splits[0]).query.index
         if index is not None:
             assert (index.index.name, index.low, index.high) == ("gw_distance", 80, 80)
-        rows = read(service, FLIGHTS, ["__key", "distance"], constraint)
+        rows = read(service, FLIGHTS, ["key__", "distance"], constraint)
         assert len(rows) == 49
         assert {row["distance"] for row in rows} == {80}
-        without = read(service, TableName("demo", "flights?index=0"), ["__key", "distance"], constraint)
+        without = read(service, TableName("demo", "flights__index_0"), ["key__", "distance"], constraint)
         assert sorted(map(repr, rows)) == sorted(map(repr, without))
     finally:
         client.index_remove("demo", "gw_distance")

@@ -63,7 +63,7 @@ def test_columns_have_types_of_the_wire(service: AerospikeService, every_type: T
     assert metadata is not None
     types = {c.name: c.type for c in metadata.columns}
     assert types == {
-        "__key": "varchar",
+        "key__": "varchar",
         "n": "bigint",
         "d": "double",
         "text": "varchar",
@@ -74,13 +74,13 @@ def test_columns_have_types_of_the_wire(service: AerospikeService, every_type: T
         "deep": "json",
         "mix": "json",
         "geo": "json",
-        "__digest": "varchar",
-        "__generation": "bigint",
-        "__ttl": "bigint",
+        "digest__": "varchar",
+        "generation__": "bigint",
+        "ttl__": "bigint",
     }
-    assert [c.name for c in metadata.columns if c.hidden] == ["__digest", "__generation", "__ttl"]
-    assert metadata.columns[0].name == "__key"
-    assert metadata.indexable_keys == (frozenset({"__key"}),)
+    assert [c.name for c in metadata.columns if c.hidden] == ["digest__", "generation__", "ttl__"]
+    assert metadata.columns[0].name == "key__"
+    assert metadata.indexable_keys == (frozenset({"key__"}),)
     assert "60 records" in metadata.comment
     assert next(c.comment for c in metadata.columns if c.name == "list").startswith("list<int64>")
 
@@ -88,7 +88,7 @@ def test_columns_have_types_of_the_wire(service: AerospikeService, every_type: T
 def test_every_value_comes_as_its_column_says(service: AerospikeService, every_type: TableName) -> None:
     metadata = service.table_metadata(every_type)
     assert metadata is not None
-    rows = {row["__key"]: row for row in read(service, every_type, [c.name for c in metadata.columns])}
+    rows = {row["key__"]: row for row in read(service, every_type, [c.name for c in metadata.columns])}
     assert len(rows) == len(RECORDS)
     for i, record in enumerate(RECORDS):
         row = rows[f"k{i}"]
@@ -99,8 +99,8 @@ def test_every_value_comes_as_its_column_says(service: AerospikeService, every_t
         for name in ("list", "map", "deep", "mix"):
             assert value_of(row[name]) == record[name]
         assert json.loads(row["geo"]) == {"type": "Point", "coordinates": [i % 90, 1.5]}
-        assert len(row["__digest"]) == 40
-        assert row["__generation"] == 1
+        assert len(row["digest__"]) == 40
+        assert row["generation__"] == 1
 
 
 def test_a_table_that_there_is_not(service: AerospikeService) -> None:
@@ -116,16 +116,16 @@ def test_names_that_differ_in_case_only(service: AerospikeService, client: Any, 
     try:
         for i, name in enumerate(sets):
             client.put(("test", name, 1), {"Bin": i, "bIN": 10 + i, "bin": 20 + i, "Other": 1}, policy={"key": 1})
-        tables = [t for t in service.list_tables("test") if t.table.replace("^", "") == base.lower()]
+        tables = [t for t in service.list_tables("test") if t.table.replace("_", "").lstrip("q") == base.lower()]
         assert len(tables) == 3
         found = set()
         for table in tables:
             metadata = service.table_metadata(table)
             assert metadata is not None
-            assert {c.name for c in metadata.columns if not c.hidden} == {"__key", "^bin", "b^i^n", "bin", "other"}
-            (row,) = read(service, table, ["^bin", "b^i^n", "bin"])
+            assert {c.name for c in metadata.columns if not c.hidden} == {"key__", "q__bin", "q_b_i_n", "bin", "other"}
+            (row,) = read(service, table, ["q__bin", "q_b_i_n", "bin"])
             found.add(tuple(row.values()))
-            assert read(service, table, ["bin"], where(**{"b^i^n": equal(row["b^i^n"])})) == [{"bin": row["bin"]}]
+            assert read(service, table, ["bin"], where(q_b_i_n=equal(row["q_b_i_n"]))) == [{"bin": row["bin"]}]
         assert found == {(i, 10 + i, 20 + i) for i in range(3)}
     finally:
         for name in sets:
@@ -133,7 +133,7 @@ def test_names_that_differ_in_case_only(service: AerospikeService, client: Any, 
 
 
 def test_records_without_a_set_are_a_table(service: AerospikeService, client: Any) -> None:
-    null = TableName("test", "__null")
+    null = TableName("test", "null__")
     keys = [("test", None, f"gw{i}") for i in range(20)]
     try:
         for i, key in enumerate(keys):
@@ -141,12 +141,12 @@ def test_records_without_a_set_are_a_table(service: AerospikeService, client: An
         assert null in service.list_tables("test")
         metadata = service.table_metadata(null)
         assert metadata is not None
-        assert {c.name for c in metadata.columns if not c.hidden} == {"__key", "only_null"}
-        rows = read(service, null, ["__key", "only_null"])
+        assert {c.name for c in metadata.columns if not c.hidden} == {"key__", "only_null"}
+        rows = read(service, null, ["key__", "only_null"])
         assert sorted(row["only_null"] for row in rows) == list(range(20))
         assert count(service, null) == 20
         assert count(service, null, where(only_null=equal(3, 4))) == 2
-        assert read(service, null, ["only_null"], where(__key=equal("gw7"))) == [{"only_null": 7}]
+        assert read(service, null, ["only_null"], where(key__=equal("gw7"))) == [{"only_null": 7}]
     finally:
         for key in keys:
             client.remove(key)
@@ -169,14 +169,14 @@ def test_a_schema_that_the_user_set_holds(
 
 
 def test_options_behind_the_name_are_not_another_table(service: AerospikeService, every_type: TableName) -> None:
-    with_options = TableName("test", f"{every_type.table}?splits=5&rps=100000")
+    with_options = TableName("test", f"{every_type.table}__splits_5__rps_100000")
     metadata = service.table_metadata(with_options)
     assert metadata is not None
     assert metadata.name == with_options
     assert with_options not in service.list_tables("test")
     assert count(service, with_options) == 60
     with pytest.raises(ServiceError, match="no option"):
-        service.table_metadata(TableName("test", f"{every_type.table}?slits=5"))
+        service.table_metadata(TableName("test", f"{every_type.table}__slits_5"))
 
 
 def test_keys_of_other_types(service: AerospikeService, client: Any) -> None:
@@ -188,10 +188,10 @@ def test_keys_of_other_types(service: AerospikeService, client: Any) -> None:
         metadata = service.table_metadata(table)
         assert metadata is not None
         assert metadata.columns[0].type == "varchar"
-        rows = read(service, table, ["__key", "n"])
-        assert sorted(row["__key"] for row in rows) == [f"{i:02X}C8" for i in range(30)]
-        assert read(service, table, ["__key", "n"], where(__key=equal("07C8", "zz", "0"))) == [
-            {"__key": "07C8", "n": 7}
+        rows = read(service, table, ["key__", "n"])
+        assert sorted(row["key__"] for row in rows) == [f"{i:02X}C8" for i in range(30)]
+        assert read(service, table, ["key__", "n"], where(key__=equal("07C8", "zz", "0"))) == [
+            {"key__": "07C8", "n": 7}
         ]
     finally:
         client.truncate("test", name, 0)
