@@ -338,7 +338,7 @@ class Connection:
         if known is not None and not refresh:
             return known
         inferred = self._sample(*table, max(1, sample_records))
-        if any(column.kind >= Kind.LIST for column in inferred.columns):
+        if any(column.kind >= Kind.JSON for column in inferred.columns):
             kernels_ready()  # starts compiling what a scan of nested bins will need
         with self._lock:
             self._schemas[table] = inferred

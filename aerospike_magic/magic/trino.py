@@ -147,8 +147,7 @@ def named_server(name: str, address: str, options: Mapping[str, Any], ask: Calla
     Raises:
         ConfigError: a setting makes no sense.
     """
-    from aerospike_magic.engines.trino.endpoint import browser_login
-    from aerospike_magic.engines.trino.settings import resolve_server
+    from aerospike_magic.engines.trino.settings import browser_login, resolve_server
 
     flavor, given = flavor_of(name), dict(options)
     if given.pop("no_verify", False):

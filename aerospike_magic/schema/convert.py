@@ -1,8 +1,8 @@
 """Raw particles to an Arrow array of a column's type: the way of nested and mixed columns.
 
 Plain columns are read by the scan's own kernels. Everything else comes here: each particle is decoded and
-fitted to the column's type; what does not fit becomes NULL, and its row is told. Lists, maps and structs go
-through compiled kernels as soon as these are there; what those leave, and all until then, is done one by one.
+fitted to the column's type; what does not fit becomes NULL, and its row is told. Lists, maps, structs and JSON
+go through compiled kernels as soon as these are there; what those leave, and all until then, is done one by one.
 
 Nothing is ever squeezed: an integer fits a double only when it is exactly one, a string fits only when it is
 UTF-8, a map fits a struct only when the struct has all of its keys, and anything at all fits JSON.
@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from aerospike_magic.errors import WireError
+from aerospike_magic.schema.json_column import json_array
 from aerospike_magic.schema.json_text import json_text, short_text
 from aerospike_magic.schema.nested import NestedDecoder, kernels_ready, nested_decoder
 from aerospike_magic.schema.type_text import Kind, kind_of
@@ -47,6 +48,10 @@ def convert_column(
     """
     if column.kind >= Kind.LIST and kernels_ready() and NestedDecoder.can_decode(column.type):
         decoded = nested_decoder(column.type).decode(particle_types, payloads)
+        if decoded is not None:
+            return _settle(column, particle_types, payloads, *decoded)
+    if column.kind is Kind.JSON and kernels_ready():
+        decoded = json_array(particle_types, payloads)
         if decoded is not None:
             return _settle(column, particle_types, payloads, *decoded)
     return convert_one_by_one(column, particle_types, payloads)

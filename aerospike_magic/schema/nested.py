@@ -65,10 +65,10 @@ class NestedDecoder:
         """
         from aerospike_magic.schema.nested_kernels import BASE, COUNT, HEAP_BASE, USED, walk_rows
 
-        data, starts = _payload_bytes(payloads)
+        data, starts = payload_bytes(payloads)
         if int(starts[-1]) - int(starts[0]) > _MAX_BYTES:
             return None
-        particles = np.where(_null_rows(payloads), np.uint8(0), particle_types).astype(np.uint8, copy=False)
+        particles = np.where(null_rows(payloads), np.uint8(0), particle_types).astype(np.uint8, copy=False)
         left = np.zeros(len(particles), dtype=np.uint8)
         table, counting = self._table.copy(), self._table.copy()
         walk_rows(data, starts, particles, left, False, counting, self._names, *_buffers(0, 0, 0))
@@ -122,9 +122,12 @@ class _Compiler:
         self._thread.start()
 
     def _compile(self) -> None:
+        from aerospike_magic.schema.json_column import json_array
+
         decoder = NestedDecoder(pa.list_(pa.int64()))
         for payload_type in (pa.binary(), pa.large_binary()):
             decoder.decode(np.array([20], np.uint8), pa.array([b"\x91\x01"], payload_type))
+        json_array(np.array([20], np.uint8), pa.array([b"\x91\x01"]))
         self._done.set()
 
     def is_ready(self, timeout_s: float) -> bool:
@@ -167,7 +170,8 @@ def _buffers(n_values: int, n_nodes: int, n_bytes: int) -> tuple[Any, ...]:
     return np.empty(n_values, np.int64), np.empty(n_values, np.uint8), offsets, np.empty(n_bytes, np.uint8)
 
 
-def _payload_bytes(payloads: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+def payload_bytes(payloads: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Return the bytes of all rows end to end, and where each begins and the last ends."""
     width = np.int64 if pa.types.is_large_binary(payloads.type) else np.int32
     _, offsets, data = payloads.buffers()
     n = len(payloads)
@@ -179,5 +183,6 @@ def _payload_bytes(payloads: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArr
     return raw, starts
 
 
-def _null_rows(payloads: pa.Array) -> Any:
+def null_rows(payloads: pa.Array) -> Any:
+    """Return which rows have no payload."""
     return payloads.is_null().to_numpy(zero_copy_only=False) if payloads.null_count else np.bool_(False)

@@ -35,14 +35,9 @@ _EXPECTING = re.compile(r"\.? Expecting:.*$", re.DOTALL)
 _PRESTO_NO_COLUMN = re.compile(r"^Column '([^']+)' cannot be resolved")
 _PRESTO_NO_TABLE = re.compile(r"^(?:Table|Schema|Catalog) (\S+) does not exist$")
 _FUNCTION = re.compile(r"Function '?([\w.$]+)'? not (?:registered|found)")
-_REMOTE = re.compile(
-    r"(?:Exception raised by remote Thrift server|TrinoThriftServiceException|Prest\w+Exception): (.*)"
-)
-_UNREACHABLE = re.compile(
-    r"no hosts? available|No hosts available|UNAVAILABLE|Connection refused|Connect timeout|connect(?:ion)? timed out"
-    r"|Channel closed|Connection reset|Failed connecting|Error connecting|Client connection closed",
-    re.IGNORECASE,
-)
+_REMOTE = re.compile(r"(?:Exception raised by remote Thrift server|(?:Trino|Presto)ThriftServiceException): (.*)")
+_UNREACHABLE = "Error communicating with remote Thrift server"
+_JAVA_CLASS = re.compile(r"^(?:[a-z][\w$]*\.)+[A-Z]\w*: ")
 _TRACE_HINT = "the whole trace: %aerospike trace"
 _LONGEST = 400
 _STOPPED = frozenset({"USER_CANCELED", "ADMINISTRATIVELY_KILLED", "ADMINISTRATIVELY_PREEMPTED"})
@@ -86,7 +81,7 @@ def _translated(error: StatementFailed, context: Context) -> AerospikeMagicError
         return ScanTimeout(f"{title} stopped the query: {words}")
     if error.name in ("AUTHENTICATION_FAILED", "SERVER_STARTING_UP", "SERVER_SHUTTING_DOWN"):
         return ConnectError(f"{title} at {context.server.address}: {words}", hint="try again in a while")
-    if "THRIFT" in error.name or error.kind == "EXTERNAL":
+    if "THRIFT" in error.name or error.kind == "EXTERNAL" or _UNREACHABLE in words:
         return _below(error, words, context)
     position = _position(error, context)
     found = _QUOTED.search(words) if error.name in _NO_COLUMN else None
@@ -103,7 +98,7 @@ def _translated(error: StatementFailed, context: Context) -> AerospikeMagicError
 
 def _words(error: StatementFailed) -> str:
     """The line that says what is wrong."""
-    text = _PLACE.sub("", str(error)).strip()
+    text = _PLACE.sub("", _JAVA_CLASS.sub("", str(error))).strip()
     line = _EXPECTING.sub("", text).partition("\n")[0].strip().rstrip(".;")
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
 
@@ -115,12 +110,11 @@ def _error(message: str, hint: str, position: int | None, context: Context) -> Q
 
 def _below(error: StatementFailed, words: str, context: Context) -> AerospikeMagicError:
     """What went wrong while a catalog was read: of ours, the gateway's own words."""
-    text = f"{words}\n{error.details}"
-    remote = _REMOTE.search(text)
+    remote = _REMOTE.search(f"{words}\n{error.details}")
     if remote is not None:
         message, _, hint = remote[1].strip().partition(" · ")
         return ScanError(message or words, hint=hint)
-    if "THRIFT" in error.name and _UNREACHABLE.search(text):
+    if _UNREACHABLE in words:
         return ScanError(
             f"the gateway of catalog {context.server.catalog} does not answer {context.server.flavor.title}",
             hint="is it running, and can the cluster's nodes reach the address in the catalog file?",

@@ -139,15 +139,6 @@ class TrinoServer:
         return self.password is not None or self.token is not None
 
 
-def browser_login() -> Any:
-    """Return what logs in with OAuth 2, in the user's browser.
-
-    Raises:
-        ConfigError: the package trino is not installed.
-    """
-    return _trino_auth().OAuth2Authentication()
-
-
 def _trino_auth() -> Any:
     try:
         from trino import auth

@@ -95,6 +95,19 @@ def resolve_server(
     return TrinoServer(host, port, user=user, flavor=flavor, **{**found, "scheme": scheme})
 
 
+def browser_login() -> Any:
+    """Return what logs in by the user's browser, as the server's OAuth asks for.
+
+    Raises:
+        ConfigError: the package trino is not installed.
+    """
+    try:
+        from trino.auth import OAuth2Authentication
+    except ImportError:
+        raise ConfigError("the package trino is not installed", hint="pip install 'aerospike-magic[trino]'") from None
+    return OAuth2Authentication()
+
+
 def _split(address: str) -> tuple[str, int | None]:
     """Host and port; an IPv6 address with a port is in brackets."""
     for scheme in ("http://", "https://"):
