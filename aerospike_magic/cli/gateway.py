@@ -119,7 +119,12 @@ def _catalog(options: argparse.Namespace, port: int, address: str) -> str:
     if options.tls_certfile:
         wants_key = options.tls_client_cafile is not None
         tls = CatalogTls("/etc/aerospike-gateway/ca.pem", "/etc/aerospike-gateway/client.pem" if wants_key else None)
-        lines.append(f"# ca.pem is the authority of {options.tls_certfile}, as a file on each of these nodes")
+        lines.append(
+            f"# ca.pem is the authority of {options.tls_certfile}, as a file on each of these nodes; the name in"
+        )
+        lines.append(
+            "# a certificate is not checked, so let it be an authority of gateways only, or the certificate itself"
+        )
         if wants_key:
             lines.append(f"# client.pem holds a certificate of {options.tls_client_cafile} and its key, likewise")
     if options.advertise:

@@ -40,7 +40,7 @@ class GatewayOptions:
     max_running: int = 64
     max_frame_bytes: int = 16 * MEBI
     max_request_bytes: int = 256 * MEBI
-    max_unsent_bytes: int = 128 * MEBI
+    max_unsent_bytes: int = 256 * MEBI
     max_unsent_bytes_total: int = 512 * MEBI
     max_reply_bytes: int = 64 * MEBI
     frame_timeout_s: float = 20.0

@@ -3,6 +3,10 @@
 The limits make a dead gateway an error within seconds: by default the connector tries for more than a minute. A
 gateway that is restarted within `MAX_RETRY_TIME_S` is not noticed.
 
+With TLS, the connectors check by whom the gateway's certificate was signed, but **not the name in it**: whoever has a
+certificate of that authority passes for the gateway. So trust an authority of the gateways only, or the gateway's own
+certificate.
+
 Source: the configuration classes of Drift 1.23 (`DriftClientConfig`, `DriftNettyClientConfig`,
 `SimpleAddressSelectorConfig`) and of the connectors (`ThriftConnectorConfig`), as of Trino 476 and Presto 0.287.
 """
@@ -28,7 +32,7 @@ class CatalogTls:
     """How an engine encrypts its way to the gateway; paths are on the engine's nodes.
 
     Attributes:
-        trust_certificate: PEM file of the authority of the gateway's certificate.
+        trust_certificate: PEM file of the authority of the gateway's certificate, and of nothing else, see above.
         key: PEM file of the engine's own certificate and key, where the gateway demands one.
     """
 

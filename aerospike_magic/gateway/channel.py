@@ -20,6 +20,7 @@ from typing import cast
 from aerospike_magic.gateway.thrift import Part
 
 _TICK_S = 0.5
+_KEEP_ALIVE_S = 120
 _CHUNK = 1 << 18
 _SMALL = 1 << 14
 _MOST_AT_ONCE = 64  # buffers; IOV_MAX is 1024 at least where it counts
@@ -40,6 +41,9 @@ class Channel:
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeout)
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            # A client that has vanished without a word; the default is two hours.
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEP_ALIVE_S)
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def shake_hands(self, timeout_s: float) -> None:

@@ -71,8 +71,18 @@ class ClientConnection:
         )
 
     def start(self) -> None:
-        """Begin to read."""
-        self._reader.start()
+        """Begin to read.
+
+        Raises:
+            RuntimeError: there are no more threads to be had; the connection has ended.
+        """
+        try:
+            self._sender.start()
+            self._reader.start()
+        except RuntimeError:
+            self.close()
+            self._channel.close()
+            raise
 
     @property
     def idle_s(self) -> float:
@@ -93,7 +103,6 @@ class ClientConnection:
         return not self._reader.is_alive()
 
     def _read(self) -> None:
-        self._sender.start()
         try:
             self._channel.shake_hands(self._options.handshake_timeout_s)
             while self._read_request():
@@ -108,7 +117,7 @@ class ClientConnection:
 
     def _end_for(self, error: Exception) -> None:
         if not self._is_closed:
-            self._complaints.say("connection", f"{self._peer}: hung up: {_told(error)}")
+            self._complaints.say("connection", f"{self._peer}: connection ended: {_told(error)}")
 
     def _read_request(self) -> bool:
         """Read one request and have it run; False at the end."""
@@ -239,7 +248,9 @@ class ClientConnection:
             left -= 1 << 16
 
     def _complain(self, message: Message, said: str) -> None:
-        self._complaints.say(message.name, f"{self._peer}: {message.name}: {said}")
+        # Whatever a client calls a method must not become a line, or a kind of line, of its own.
+        name = message.name if message.name in METHODS else "an unknown method"
+        self._complaints.say(name, f"{self._peer}: {name}: {said}")
 
 
 def _told(error: Exception) -> str:

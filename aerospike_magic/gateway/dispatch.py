@@ -8,6 +8,7 @@ not left behind. Connections take turns. Requests for rows never take the last t
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -16,6 +17,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aerospike_magic.gateway.bounds import GatewayOptions
+
+log = logging.getLogger("aerospike_magic.gateway")
 
 _SPARE_THREADS = 8
 
@@ -204,6 +207,9 @@ class Dispatcher:
                 self._wake()
             try:
                 request.work(request)
+            except Exception:
+                log.exception("a request was lost")
+                self.release(request)
             finally:
                 with self._lock:
                     self._running -= 1

@@ -50,7 +50,7 @@ class GatewayProcesses:
         advertise: the host by which clients reach the processes' own ports; by default that of `listen`. None while
             that is a wildcard: splits then name no process, and the shared address decides.
         factory: what opens the service, `module:function`.
-        timeout_s: seconds for a process to begin to serve.
+        timeout_s: seconds for a process to begin to serve; on a new machine it compiles kernels first.
 
     Attributes:
         host, port: the shared address.
@@ -69,7 +69,7 @@ class GatewayProcesses:
         *,
         advertise: str | None = None,
         factory: str = AEROSPIKE,
-        timeout_s: float = 60.0,
+        timeout_s: float = 180.0,
     ) -> None:
         if not 1 <= n <= MAX_PROCESSES:
             raise GatewayError(f"a gateway has 1 to {MAX_PROCESSES} processes, not {n}")

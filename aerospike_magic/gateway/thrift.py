@@ -38,6 +38,9 @@ HEADER_SIZE = 4
 MAX_DEPTH = 16
 """Of structs and containers in what is skipped; the deepest known structure, a constraint, has 9."""
 
+MAX_SKIPPED = 10_000
+"""Values of unknown fields in a message: they cost time, and nobody has a use for them."""
+
 _VERSION = 0x8001
 _I16, _I32, _I64 = struct.Struct(">h"), struct.Struct(">i"), struct.Struct(">q")
 _DOUBLE, _FIELD, _LIST = struct.Struct(">d"), struct.Struct(">bh"), struct.Struct(">bi")
@@ -139,6 +142,7 @@ class Reader:
     def __init__(self, data: bytes | bytearray | memoryview) -> None:
         self._data = memoryview(data)
         self._at = 0
+        self._n_skipped = 0
 
     @property
     def n_left(self) -> int:
@@ -246,6 +250,9 @@ class Reader:
     def _skip(self, kind: int, depth: int) -> None:
         if kind not in _LEAST:
             raise WireError(f"there is no type {kind}")
+        self._n_skipped += 1
+        if self._n_skipped > MAX_SKIPPED:
+            raise WireError(f"more than {MAX_SKIPPED:,} values of fields that are not known")
         if kind in _FIXED:
             self._take(_LEAST[Type(kind)])
         elif kind == Type.STRING:

@@ -50,7 +50,7 @@ def test_every_type_is_tested() -> None:
 
 
 @pytest.mark.parametrize("type", TYPES)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(data=st.data())
 def test_values_come_back_from_any_slice(type: str, data: st.DataObject) -> None:
     arrow, values = VALUES[type]

@@ -23,6 +23,16 @@ from aerospike_magic.gateway.server import Gateway
 from aerospike_magic.gateway.thrift import Kind, Type
 
 
+def rows_of(split: bytes, name: str) -> list[bytes | memoryview]:
+    """The arguments of a call for a column of a split."""
+    return write_arguments(
+        (Type.STRUCT, s.write_id(split)),
+        (Type.LIST, s.write_texts([name])),
+        (Type.I64, thrift.i64(1 << 20)),
+        (Type.STRUCT, s.write_token(None)),
+    )
+
+
 def raw(gateway: Gateway) -> socket.socket:
     return socket.create_connection((gateway.host, gateway.port), 30)
 
@@ -116,12 +126,7 @@ def test_a_client_that_takes_nothing_waits_alone_and_is_hung_up_on(connect: Conn
     with Gateway(service, options=options) as gateway:
         other = connect(gateway)
         split = other.splits(ITEMS).splits[0].id
-        arguments = write_arguments(
-            (Type.STRUCT, s.write_id(split)),
-            (Type.LIST, s.write_texts(["text"])),
-            (Type.I64, thrift.i64(1 << 20)),
-            (Type.STRUCT, s.write_token(None)),
-        )
+        arguments = rows_of(split, "text")
         with raw(gateway) as slow:
             slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 14)
             for i in range(40):
@@ -144,12 +149,7 @@ def test_a_connection_is_not_read_beyond_its_requests_in_flight(
     client = connect(gateway)
     split = client.splits(ITEMS).splits[0].id
     service.delay_s = 0.1
-    arguments = write_arguments(
-        (Type.STRUCT, s.write_id(split)),
-        (Type.LIST, s.write_texts(["id"])),
-        (Type.I64, thrift.i64(1 << 20)),
-        (Type.STRUCT, s.write_token(None)),
-    )
+    arguments = rows_of(split, "id")
     replies = [client.send("trinoGetRows", arguments) for _ in range(12)]
     wait_until(lambda: gateway.load.in_flight == 4)
     while not all(reply.done() for reply in replies):
@@ -165,12 +165,7 @@ def test_requests_in_flight_are_bounded_over_all_connections(
     clients = [connect(gateway) for _ in range(4)]
     split = clients[0].splits(ITEMS).splits[0].id
     service.delay_s = 0.1
-    arguments = write_arguments(
-        (Type.STRUCT, s.write_id(split)),
-        (Type.LIST, s.write_texts(["id"])),
-        (Type.I64, thrift.i64(1 << 20)),
-        (Type.STRUCT, s.write_token(None)),
-    )
+    arguments = rows_of(split, "id")
     for client in clients:
         for _ in range(3):
             client.send("trinoGetRows", arguments)
@@ -186,12 +181,7 @@ def test_a_client_that_leaves_takes_its_requests_along(serve: Serve, service: Ta
     split = client.splits(ITEMS).splits[0].id
     service.delay_s = 0.3
     before = len(service.asked)
-    arguments = write_arguments(
-        (Type.STRUCT, s.write_id(split)),
-        (Type.LIST, s.write_texts(["id"])),
-        (Type.I64, thrift.i64(1 << 20)),
-        (Type.STRUCT, s.write_token(None)),
-    )
+    arguments = rows_of(split, "id")
     for _ in range(20):
         client.send("trinoGetRows", arguments)
     wait_until(lambda: gateway.load.in_flight == 20)
@@ -216,14 +206,19 @@ def test_an_idle_client_makes_room_for_a_new_one(serve: Serve, connect: Connect)
         first.list_schemas()
 
 
-def test_too_many_busy_clients_are_refused(serve: Serve, connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
+def test_too_many_busy_clients_are_refused(
+    serve: Serve, service: TableService, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
     gateway = serve(max_connections=1)
     first = connect(gateway)
-    first.list_schemas()
+    split = first.splits(ITEMS).splits[0].id
+    service.delay_s = 2.0
+    reply = first.send("trinoGetRows", rows_of(split, "id"))
+    wait_until(lambda: gateway.load.running == 1)
     with raw(gateway) as second:
         assert is_hung_up(second)
     assert "1 clients are connected, and none is idle" in caplog.text
-    assert first.list_schemas() == ["test"]
+    assert first.take() is reply.result()
 
 
 def noise(rng: random.Random) -> bytes:

@@ -41,7 +41,7 @@ def test_a_client_in_clear_is_hung_up_on(
     gateway = serve(**certificate(authority))
     with pytest.raises(ConnectError, match="hung up"):
         connect(gateway).list_schemas()
-    assert "hung up: TLS:" in caplog.text
+    assert "connection ended: TLS:" in caplog.text
     client = connect(gateway, context=client_context(authority))
     assert client.list_schemas() == ["test"]
 
