@@ -40,12 +40,13 @@ def translate(sql: str, source: str, engine: str) -> str:
     from sqlglot.errors import ParseError, SqlglotError
 
     _check(source)
+    colon = "$" if source == "duckdb" else ":"  # SELECT :x is an alias in DuckDB
     written: list[str] = []
     out: list[str] = []
     at = 0
     for start, end, is_name in written_parameters(sql, _lexer(source)):
         mark = f"{_MARK}{len(written)}"
-        out += [sql[at:start], _quoted(mark, source) if is_name else f":{mark}"]
+        out += [sql[at:start], _quoted(mark, source) if is_name else f"{colon}{mark}"]
         written.append(sql[start:end])
         at = end
     marked = "".join(out) + sql[at:]

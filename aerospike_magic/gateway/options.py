@@ -1,8 +1,8 @@
 """What can be set: of the service, once, and of a query, behind the table's name.
 
 ``flights__rps_1000__mismatch_error`` is the table ``flights``, read at 1,000 records a second and node, by a query that
-fails at the first value that does not fit its column. (The connectors take only letters, digits and underscores; what
-writes names for them may also say ``flights?rps=1000&mismatch=error``, see `gateway.wire_names`.) Such names are never
+fails at the first value that does not fit its column. (The connectors take only letters, digits and underscores; a
+client without them may also say ``flights?rps=1000&mismatch=error``.) Such names are never
 listed; anyone may type them. A set of exactly such a name is that set.
 """
 

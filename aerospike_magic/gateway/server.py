@@ -25,7 +25,6 @@ from aerospike_magic.gateway.connection import ClientConnection
 from aerospike_magic.gateway.dispatch import Dispatcher, Load
 from aerospike_magic.gateway.messages import Service
 from aerospike_magic.gateway.tls import check_protection, protection, server_context
-from aerospike_magic.gateway.wire_names import WireNames
 
 log = logging.getLogger("aerospike_magic.gateway")
 
@@ -72,7 +71,7 @@ class Gateway:
         self.host, self.port = listeners[0].getsockname()[:2] if listeners else listen
         check_protection(self.host, self._options)
         self._context: ssl.SSLContext | None = server_context(self._options)
-        self._service = WireNames(service)
+        self._service = service
         self._listeners = list(listeners)
         self._dispatcher = Dispatcher(self._options)
         self._complaints = Complaints(log)

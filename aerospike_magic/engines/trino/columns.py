@@ -15,7 +15,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from itertools import accumulate, chain
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +29,7 @@ Values = Sequence[Any]
 _OFFSET = re.compile(r"[+-]\d\d:\d\d$")
 _INTERVAL = re.compile(r"(-?)(?:(\d+) )?(\d+):(\d\d):(\d\d)\.(\d{3})$")
 _MONTHS = re.compile(r"(-?)(\d+)-(\d+)$")
+_FRACTIONS = {"us": 10**6, "ns": 10**9}
 _TRUE = {"true": True, "false": False}
 
 
@@ -87,12 +88,21 @@ def _moments(values: Values, arrow: pa.DataType) -> pa.Array:
     try:
         return texts.cast(arrow)
     except pa.ArrowInvalid:  # a year before 1 or after 9999
-        unit: Any = "D" if pa.types.is_date(arrow) else arrow.unit
-        found = [None if v is None else _since_epoch(v, unit) for v in values]
-        return pa.array(found, pa.int32() if unit == "D" else pa.int64()).cast(arrow)
+        if pa.types.is_date(arrow):
+            days = [None if v is None else _since_epoch(v, "D") for v in values]
+            return pa.array(days, pa.int32()).cast(arrow)
+        since = [None if v is None else _fractions(v, _FRACTIONS[arrow.unit]) for v in values]
+        return pa.array(since, pa.int64()).cast(arrow)
 
 
-def _since_epoch(text: str, unit: Any) -> int:
+def _fractions(text: str, per_second: int) -> int:
+    """Microseconds or nanoseconds since 1970, as an integer of any size: what is too large shows when it is stored."""
+    whole, _, fraction = text.partition(".")
+    digits = len(str(per_second)) - 1
+    return _since_epoch(whole, "s") * per_second + int(fraction.ljust(digits, "0") or 0)
+
+
+def _since_epoch(text: str, unit: Literal["D", "s"]) -> int:
     return int(np.datetime64(text.lstrip("+").replace(" ", "T"), unit).astype(int))
 
 

@@ -19,7 +19,6 @@ from aerospike_magic.filters.predicate import Predicate
 from aerospike_magic.gateway.filters import to_predicate
 from aerospike_magic.gateway.messages import AllOrNone, Domain, Range, Ranges, TupleDomain
 from aerospike_magic.gateway.tables import WireColumn, as_scanned, wire_columns
-from aerospike_magic.gateway.wire_names import to_wire
 from aerospike_magic.scan import ScanOptions, plan_scan
 from aerospike_magic.scan.teller import planned
 from aerospike_magic.schema.types import SetSchema
@@ -69,7 +68,7 @@ def explain(engine: TrinoEngine, prepared: Prepared) -> Explanation:
     for table, schema in prepared.tables:
         for scan in scans:
             if scan.table == table:
-                columns = {to_wire(name): wire for name, wire in wire_columns(as_scanned(schema)).items()}
+                columns = wire_columns(as_scanned(schema))
                 predicate = _predicate(scan, columns, domains.get(table))
                 found.append(
                     _explained(engine, prepared, schema, [columns[c] for c in scan.columns if c in columns], predicate)

@@ -20,7 +20,6 @@ from aerospike_magic.engines.trino.flavor import Flavor
 from aerospike_magic.errors import AerospikeMagicError, QueryError
 from aerospike_magic.gateway.names import spell_all
 from aerospike_magic.gateway.tables import FRAMES_SCHEMA
-from aerospike_magic.gateway.wire_names import to_wire
 
 if TYPE_CHECKING:
     from aerospike_magic.engines.trino.engine import TrinoEngine
@@ -94,7 +93,7 @@ class LocalFrames:
         self._served.append(unique)
         quote = engine.dialect.quote_identifier
         spelled = spell_all(table.column_names)
-        listed = ", ".join(f"{c.received(quote(to_wire(spelled[c.name])))} AS {quote(c.name)}" for c in columns)
+        listed = ", ".join(f"{c.received(quote(spelled[c.name]))} AS {quote(c.name)}" for c in columns)
         return f"(SELECT {listed} FROM {'.'.join(map(quote, (engine.server.catalog, FRAMES_SCHEMA, served.table)))})"
 
 

@@ -14,8 +14,10 @@ from aerospike_magic.engines.trino.diagnose import Context, query_error
 from aerospike_magic.engines.trino.frames import LocalFrames
 from aerospike_magic.engines.trino.literals import literal
 from aerospike_magic.engines.trino.statements import Reference, Statement, read_statement, rewrite
-from aerospike_magic.engines.trino.tables import Gateway, Needs, hidden, query_text, real_names, source_of
+from aerospike_magic.engines.trino.tables import Gateway, Needs, hidden, real_names, source_of
 from aerospike_magic.errors import QueryError, UnknownNameError
+from aerospike_magic.gateway.options import TableOptions
+from aerospike_magic.scan.teller import ProgressAddress
 from aerospike_magic.schema.types import SetSchema
 
 if TYPE_CHECKING:
@@ -177,13 +179,13 @@ class Prepared:
     def _query_text(self, number: int) -> str:
         if not self._is_ours:
             return ""
-        options = self.options
-        return query_text(
+        options, progress = self.options, self.progress
+        return TableOptions(
             rps=options.records_per_second,
-            mismatch="error" if options.on_mismatch == "error" else None,
-            push=None if options.push_down else "0",
-            progress=None if self.progress is None else self.progress.address(number),
-        )
+            mismatch=options.on_mismatch,
+            push=options.push_down,
+            progress=None if progress is None else ProgressAddress.parse(progress.address(number)),
+        ).suffix()
 
     def _stars(self) -> dict[int, str]:
         if self.statement.tree is None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import quote
 
 import pyarrow as pa
 
@@ -18,7 +17,6 @@ from aerospike_magic.engines.lexer import Dialect
 from aerospike_magic.engines.trino.exact import json_as
 from aerospike_magic.gateway.names import spell_all
 from aerospike_magic.gateway.tables import NULL_SET, RESERVED_SCHEMAS, WireColumn, wire_columns
-from aerospike_magic.gateway.wire_names import to_wire
 from aerospike_magic.schema.types import METADATA_NAMES, SetSchema
 
 
@@ -42,21 +40,12 @@ class Gateway:
         Args:
             schema: of the set.
             sets: all sets of its namespace.
-            options: of the query, as a URL's.
+            options: of the query, as they stand behind a table's name.
         """
         space = spell_all(self.namespaces, RESERVED_SCHEMAS)[schema.namespace]
         name = spell_all(sets, (NULL_SET,))[schema.set_name] if schema.set_name else NULL_SET
-        parts = (self.catalog, to_wire(space), to_wire(name + (f"?{options}" if options else "")))
+        parts = (self.catalog, space, name + options)
         return ".".join(map(self.dialect.quote_identifier, parts))
-
-
-def query_text(**options: str | int | None) -> str:
-    """Return options of a query as they stand in a table's name; those that are None or 0 are left out.
-
-    >>> query_text(rps=100, mismatch=None, progress="127.0.0.1:4567/ab12/0")
-    'rps=100&progress=127.0.0.1:4567/ab12/0'
-    """
-    return "&".join(f"{name}={quote(str(value), safe=':/')}" for name, value in options.items() if value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +73,7 @@ def source_of(table: str, schema: SetSchema, needs: Needs, dialect: Dialect) -> 
         dialect: the engine's.
     """
     shown = set(schema.arrow.names) if needs.takes_all else set()
-    columns = {to_wire(name): wire for name, wire in wire_columns(schema).items()}
+    columns = wire_columns(schema)
     wanted = {
         name: wire
         for name, wire in columns.items()
