@@ -42,9 +42,9 @@ bench: $(STAMP)  ## measure against the alternatives; prints ratios, writes benc
 lab: $(STAMP)  ## open JupyterLab with the notebooks
 	$(BIN)/jupyter lab --notebook-dir=notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
 
-notebooks: $(STAMP)  ## run 02_spark.ipynb again and keep what it shows
+notebooks: $(STAMP)  ## run 02_spark.ipynb and 03_trino.ipynb again and keep what they show
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
-		notebooks/02_spark.ipynb
+		notebooks/02_spark.ipynb notebooks/03_trino.ipynb
 
 jar: $(STAMP)  ## build the jar that plans Spark's push-down, when jvm/ has changed
 	$(BIN)/python jvm/build.py

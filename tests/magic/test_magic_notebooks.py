@@ -16,6 +16,7 @@ from nbclient.exceptions import CellExecutionError
 NOTEBOOKS = Path(__file__).parent.parent.parent / "notebooks"
 QUICKSTART = NOTEBOOKS / "01_quickstart.ipynb"
 SPARK = NOTEBOOKS / "02_spark.ipynb"
+TRINO = NOTEBOOKS / "03_trino.ipynb"
 
 
 def execute(book: Any, folder: Path, timeout: int = 120) -> Any:
@@ -78,6 +79,18 @@ SHOWN_BY_SPARK = (
     "there is no column dep_dely in demo.flights",
 )
 
+SHOWN_BY_TRINO = (
+    "336,776 scanned → 8,401 returned",
+    "origin = 'JFK' AND dep_delay > 60 pushed",
+    "late: 10 rows × 3 columns, pandas",
+    "pushed to the server: carrier >= 'U' AND carrier < 'V' AND dep_delay > 60 AND origin = 'JFK'",
+    "west    LAX       16174",
+    "UA         58665",
+    "105 rows written to test.delays_by_dest",
+    "CAE         116  41.7641509434",
+    "trino.thrift.client.addresses=gateway.example:9779",
+)
+
 
 @pytest.mark.notebook
 @pytest.mark.timeout(900)
@@ -91,18 +104,25 @@ def test_the_spark_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert line in found
 
 
-def test_the_spark_notebook_is_kept_with_its_outputs_and_no_path_of_anyones_machine() -> None:
-    book = nbformat.read(SPARK, as_version=4)
+@pytest.mark.parametrize(
+    ("path", "shown_lines", "error_names"),
+    [(SPARK, SHOWN_BY_SPARK, ["UnknownNameError"]), (TRINO, SHOWN_BY_TRINO, [])],
+    ids=["spark", "trino"],
+)
+def test_a_notebook_is_kept_with_its_outputs_and_no_path_of_anyones_machine(
+    path: Path, shown_lines: tuple[str, ...], error_names: list[str]
+) -> None:
+    book = nbformat.read(path, as_version=4)
     kept = words(book)
-    for line in SHOWN_BY_SPARK:
+    for line in shown_lines:
         assert line in kept
-    text = SPARK.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
     assert not re.search(r"(?<![\w./<])/(home|root|work|tmp|usr|opt|Users|private|var)/", text)
     assert "widget-view" not in text
     errors = [
         output.ename for cell in book.cells for output in cell.get("outputs", []) if output.output_type == "error"
     ]
-    assert errors == ["UnknownNameError"]
+    assert errors == error_names
 
 
 @pytest.mark.notebook
@@ -138,3 +158,14 @@ def test_run_all_stops_at_an_error_and_saves_its_short_form(server: Any, tmp_pat
     assert "magics.py" not in "\n".join(error.traceback)
     assert "did you mean dep_delay" in "\n".join(error.traceback)
     assert book.cells[2].outputs == []
+
+
+
+@pytest.mark.notebook
+@pytest.mark.trino("trino")
+@pytest.mark.timeout(600)
+def test_the_trino_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AEROSPIKE_HOST", raising=False)
+    found = words(execute(nbformat.read(TRINO, as_version=4), tmp_path, timeout=300))
+    for line in SHOWN_BY_TRINO:
+        assert line in found
