@@ -127,7 +127,7 @@ def compare(address: str, set_name: str, records: int, repeat: int) -> dict[str,
     from aerospike_magic.filters.predicate import Compare
 
     name = f"{NAMESPACE}.{set_name}"
-    tables = {"ours": f'aerospike.{NAMESPACE}."{set_name}"', "memory": "memory.default.bench"}
+    tables = {"ours": f"aerospike.{NAMESPACE}.{set_name}", "memory": "memory.default.bench"}
     with connect(address) as connection:
         trino = LocalTrino.start(connection)
         try:
@@ -158,12 +158,12 @@ def compare(address: str, set_name: str, records: int, repeat: int) -> dict[str,
                     samples[f"{key} {contender}"] = turns.seconds
 
             assert schema is not None
-            gateway = trino.gateway_address
+            gateway = trino.gateway.address
             for key, query in QUERIES.items():
                 contenders = {place: partial(by_trino, place, query) for place in tables}
                 take(key, {**contenders, "scan": partial(by_scan, query)}, repeat)
                 samples[f"{key} gateway"] = call(drain, gateway, set_name, query.columns, query.filtered, repeat)
-            keys = {"ours": '"__key"', "memory": "id"}
+            keys = {"ours": "key__", "memory": "id"}
             take("join", {p: partial(engine.ask, JOIN.format(table=tables[p], key=keys[p])) for p in tables}, repeat)
             used = _cpu_seconds(trino, partial(by_trino, "ours", QUERIES["full"]))
             fetched = min(records, _FETCHED)
@@ -230,7 +230,7 @@ def _cpu_seconds(trino: Any, work: Callable[[], object]) -> tuple[float, float]:
     """Return the CPU seconds that Trino and this process, with the gateway in it, take for some work."""
     import psutil
 
-    java = psutil.Process(trino.process_id)
+    (java,) = psutil.Process(trino.process.pid).children()
     here = psutil.Process()
 
     def used(process: psutil.Process) -> float:

@@ -160,7 +160,6 @@ def test_run_all_stops_at_an_error_and_saves_its_short_form(server: Any, tmp_pat
     assert book.cells[2].outputs == []
 
 
-
 @pytest.mark.notebook
 @pytest.mark.trino("trino")
 @pytest.mark.timeout(600)

@@ -29,12 +29,14 @@ class LocalTrino:
     Attributes:
         service: what the gateway serves.
         server: how the server is asked.
+        gateway: between the two.
+        process: the server's.
     """
 
     def __init__(self, service: AerospikeService, gateway: Gateway, process: LocalServer, flavor: Flavor) -> None:
         self.service = service
-        self._gateway = gateway
-        self._process = process
+        self.gateway = gateway
+        self.process = process
         self.server = TrinoServer(process.host, process.port, catalog=CATALOG, flavor=flavor)
 
     @classmethod
@@ -64,16 +66,16 @@ class LocalTrino:
     @property
     def is_running(self) -> bool:
         """Whether the server has not ended."""
-        return self._process.is_running
+        return self.process.is_running
 
     def __repr__(self) -> str:
         state = "" if self.is_running else " stopped"
-        return f"<LocalTrino {self.server.flavor.name} {self.server.address}, gateway {self._gateway.address}{state}>"
+        return f"<LocalTrino {self.server.flavor.name} {self.server.address}, gateway {self.gateway.address}{state}>"
 
     def close(self) -> None:
         """Stop the server, then the gateway."""
-        self._process.stop()
-        self._gateway.close()
+        self.process.stop()
+        self.gateway.close()
         self.service.close()
 
 
