@@ -47,7 +47,8 @@ def cells_in_shell(address: str, table: str, n_cells: int) -> dict[str, list[flo
     shell.run_cell("%load_ext aerospike_magic").raise_error()
     shell.run_cell(f"%aerospike connect {address}").raise_error()
     session = shell.magics_manager.registry["AerospikeMagics"].session
-    watched = session.engine = _WatchedEngine(session.engine)
+    watched = _WatchedEngine(session.engine("local"))
+    session.engine = lambda _: watched
     times: dict[str, list[float]] = {"snapshot": [], "records": [], "cell": []}
     for _ in range(n_cells):
         watched.seen.clear()
