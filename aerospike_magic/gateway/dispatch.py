@@ -150,7 +150,7 @@ class Dispatcher:
             claim.is_closed = True
             for request in (*claim.quick, *claim.rows):
                 self._release(request)
-            if claim.quick or claim.rows:
+            if claim in self._turns:  # it is not once the gateway has been closed
                 self._turns.remove(claim)
             claim.quick.clear()
             claim.rows.clear()

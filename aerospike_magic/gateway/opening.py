@@ -22,7 +22,7 @@ AEROSPIKE = "aerospike_magic.gateway.opening:open_aerospike"
 """The factory of the service that a gateway is for."""
 
 SCHEMA_AGE_S = 60.0
-"""Seconds after which a gateway samples a set anew when asked about it; engines keep the answer for minutes."""
+"""Seconds after which a gateway's process samples a set anew when asked about it; engines keep answers for minutes."""
 
 
 def find_factory(name: str) -> Factory:
