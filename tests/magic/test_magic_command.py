@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from aerospike_magic.errors import ConfigError
 from aerospike_magic.magic.command import QueryCommand, parse_aerospike, parse_query
 
-OPTIONS = "it takes -o, -t, --limit, --explain, --param, --quiet, --rps"
+OPTIONS = "it takes -o, -t, --engine, --limit, --explain, --param, --quiet, --rps, --write, --key, --mode, --dialect"
 BEFORE = "options go before it: %aerosql "
 
 
@@ -73,7 +73,7 @@ def test_any_line_gives_a_command_or_an_error_of_ours(line: str) -> None:
         ("SELECT a FROM t --limit 3", "--limit 3 comes after the statement", BEFORE + "--limit 3 SELECT …"),
         ("SELECT a FROM t --explain ", "--explain comes after the statement", BEFORE + "--explain SELECT …"),
         ("--limit x SELECT 1", "--limit needs a whole number, not `x`", ""),
-        ("-t excel SELECT 1", "-t needs one of pandas, polars, arrow, duckdb, not `excel`", ""),
+        ("-t excel SELECT 1", "-t needs one of pandas, polars, arrow, duckdb, spark, not `excel`", ""),
         ("-o class SELECT 1", "-o needs a variable name, not `class`", ""),
         ("--quiet=1 SELECT 1", "--quiet takes no value", ""),
         ("--limit", "--limit needs a value: at most so many rows", ""),
