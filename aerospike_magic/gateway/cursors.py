@@ -131,7 +131,11 @@ class Cursors:
             else:
                 self._n_open += 1
         if evicted is not None:
-            evicted.close()  # its place is ours
+            try:
+                evicted.close()  # its place is ours
+            except BaseException:
+                self._release()
+                raise
 
     def _release(self) -> None:
         with self._changed:
@@ -146,15 +150,15 @@ class Cursors:
     def _put(self, key: Key, reading: Reading) -> None:
         with self._changed:
             # Asked for the same page twice at once, two scans now stand at one place.
-            _, doubled = self._idle.pop(key, (0.0, None))
+            _, unwanted = self._idle.pop(key, (0.0, None))
             if self._closed:
-                doubled, reading = reading, reading
+                unwanted = reading
             else:
                 self._idle[key] = time.monotonic(), reading
                 self._changed.notify()
                 self._start_sweeper()
-        if doubled is not None:
-            self._drop(doubled)
+        if unwanted is not None:
+            self._drop(unwanted)
 
     def _drop(self, reading: Reading) -> None:
         try:

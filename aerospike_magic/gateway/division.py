@@ -109,7 +109,7 @@ class Divider:
             keys = plan.access.keys
             if before is None:
                 before = _Begun(self._begin(table, rest_of(plan.access), plan, _n_splits_of(keys)))
-            return _key_splits(keys, before, max_count)
+            return self._key_splits(keys, before, max_count)
         division = self._division(table, plan)
         self._tell(division.query, plan, len(division.shares()))
         return self._share_splits(division, encode_query(division.query), max_count, 0)
@@ -131,7 +131,7 @@ class Divider:
             access = KeyLookup(keys, CompiledFilter())
             plan = plan_access(self._connection, table.schema, access)
             before = _Begun(self._begin(table, predicate, plan, _n_splits_of(keys)))
-        return _key_splits(keys, before, max_count)
+        return self._key_splits(keys, before, max_count)
 
     def _plan(self, table: SetTable, columns: frozenset[str] | None, constraint: TupleDomain) -> ScanPlan:
         options = table.options
@@ -191,12 +191,24 @@ class Divider:
         hosts = beside(shares, division.owners, division.nodes) if self._options.hosts else [""] * len(shares)
         end = min(len(shares), at + max(1, max_count))
         splits = tuple(
-            Split(encode_share(query_bytes, shares[i], i), self._gateways_on(hosts[i])) for i in range(at, end)
+            Split(encode_share(query_bytes, shares[i], i), self._gateway_of(i, hosts[i])) for i in range(at, end)
         )
         return SplitBatch(splits, None if end == len(shares) else _divided_token(division, query_bytes, end))
 
-    def _gateways_on(self, host: str) -> tuple[HostAddress, ...]:
-        return tuple(address for address in self._options.hosts if address.host == host)
+    def _key_splits(self, keys: Sequence[Key], begun: _Begun, max_count: int) -> SplitBatch:
+        n = _n_splits_of(keys)
+        end = min(n, begun.at + max(1, max_count))
+        splits = []
+        for i in range(begun.at, end):
+            own = keys[i * KEYS_PER_SPLIT : (i + 1) * KEYS_PER_SPLIT]
+            splits.append(Split(encode_keys(begun.query_bytes, own, i), self._gateway_of(i, "")))
+        return SplitBatch(tuple(splits), None if end >= n else pack(begun.query_bytes, [end]))
+
+    def _gateway_of(self, number: int, host: str) -> tuple[HostAddress, ...]:
+        """The one gateway that is to be asked for a split; none where nobody told of any."""
+        all_of_them = self._options.hosts
+        found = [address for address in all_of_them if address.host == host] or all_of_them
+        return (found[number % len(found)],) if found else ()
 
 
 @dataclass(frozen=True)
@@ -233,16 +245,6 @@ def _decode_token(token: bytes) -> _Begun | _Divided:
         raise ValueError("no division")
     division = Division(query, int(n_splits), owner_of, tuple(map(str, nodes)), unpack_numbers(partitions))
     return _Divided(division, query_bytes, int(at))
-
-
-def _key_splits(keys: Sequence[Key], begun: _Begun, max_count: int) -> SplitBatch:
-    n = _n_splits_of(keys)
-    end = min(n, begun.at + max(1, max_count))
-    splits = tuple(
-        Split(encode_keys(begun.query_bytes, keys[i * KEYS_PER_SPLIT : (i + 1) * KEYS_PER_SPLIT], i))
-        for i in range(begun.at, end)
-    )
-    return SplitBatch(splits, None if end >= n else pack(begun.query_bytes, [end]))
 
 
 def _n_splits_of(keys: Sequence[Key]) -> int:

@@ -21,6 +21,9 @@ Factory = Callable[[Mapping[str, Any], Sequence[HostAddress]], AbstractContextMa
 AEROSPIKE = "aerospike_magic.gateway.opening:open_aerospike"
 """The factory of the service that a gateway is for."""
 
+SCHEMA_AGE_S = 60.0
+"""Seconds after which a gateway's process samples a set anew when asked about it; engines keep answers for minutes."""
+
 
 def find_factory(name: str) -> Factory:
     """Return the factory that is called `module:function`."""
@@ -47,6 +50,7 @@ def open_aerospike(settings: Mapping[str, Any], hosts: Sequence[HostAddress]) ->
     given["hosts"] = tuple(Host(**host) for host in given["hosts"])
     service = import_module("aerospike_magic.gateway.service")
     options = import_module("aerospike_magic.gateway.options")
-    chosen = options.ServiceOptions(hosts=tuple(hosts), **settings.get("service", {}))
+    given_options = {"schema_age_s": SCHEMA_AGE_S, "hosts": tuple(hosts)} | settings.get("service", {})
+    chosen = options.ServiceOptions(**given_options)
     with Connection(ConnectionSettings(**given)) as connection, service.AerospikeService(connection, chosen) as served:
         yield served

@@ -34,8 +34,11 @@ class ServiceOptions:
         idle_s: seconds after which a scan that nobody asks for ends; it is opened anew should someone ask again.
         wait_s: seconds to wait for one of the open scans to end, before a request is refused for the time being.
         splits: of a large set.
+        schema_age_s: seconds after which a set is sampled anew when it is described, so that new bins are seen; None =
+            never, as where the connection's schemas are also used by others. A schema that was set stays.
         tell_to: hosts beside this one that progress may be told to.
-        hosts: of all gateways, so that each split names the one beside the node that it reads.
+        hosts: of all gateways. Each split names one of them, beside the node that it reads if there is one, so that
+            all its pages are asked for where its scan is open.
     """
 
     max_scans: int = 64
@@ -45,6 +48,7 @@ class ServiceOptions:
     idle_s: float = 10.0
     wait_s: float = 20.0
     splits: int = 64
+    schema_age_s: float | None = None
     tell_to: frozenset[str] = frozenset()
     hosts: tuple[HostAddress, ...] = ()
 

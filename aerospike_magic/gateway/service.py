@@ -73,7 +73,7 @@ class AerospikeService:
 
     def __init__(self, connection: Connection, options: ServiceOptions | None = None) -> None:
         self._options = options or ServiceOptions()
-        self._tables = Tables(connection)
+        self._tables = Tables(connection, self._options.schema_age_s)
         self._divider = Divider(connection, self._options)
         self._cursors = Cursors(connection, self._options)
         self._frames = Frames()
@@ -123,7 +123,7 @@ class AerospikeService:
         """Describe a table; None if there is none of that name."""
         if table.schema in (OWN_SCHEMA, FRAMES_SCHEMA):
             return self._frames.metadata(table)
-        found = self._find(table)
+        found = self._find(table, fresh=True)
         return None if found is None else found.metadata()
 
     @_told
@@ -168,8 +168,8 @@ class AerospikeService:
         self._check_progress(split.query.progress)
         return self._cursors.read(split, split_id, columns, max_bytes, token)
 
-    def _find(self, table: TableName) -> SetTable | None:
-        found = self._tables.find(table)
+    def _find(self, table: TableName, *, fresh: bool = False) -> SetTable | None:
+        found = self._tables.find(table, fresh=fresh)
         if found is not None:
             self._check_progress(found.options.progress)
         return found

@@ -21,6 +21,7 @@ is not of Trino's format: its bytes are given as such.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -120,10 +121,13 @@ class Tables:
 
     Args:
         connection: to the cluster; schemas that were set with `Connection.set_schema` hold.
+        schema_age_s: see `ServiceOptions`.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, schema_age_s: float | None = None) -> None:
         self._connection = connection
+        self._schema_age_s = schema_age_s
+        self._sampled_at: dict[tuple[str, str], float] = {}
 
     def list_schemas(self) -> list[str]:
         """Return the spellings of the namespaces."""
@@ -139,8 +143,12 @@ class Tables:
             for table in self._tables_of(namespace)
         ]
 
-    def find(self, name: TableName) -> SetTable | None:
+    def find(self, name: TableName, *, fresh: bool = False) -> SetTable | None:
         """Return the table of a name, options or not; None if there is none.
+
+        Args:
+            name: the table's.
+            fresh: whether to sample a set anew whose schema has become old.
 
         Raises:
             ConfigError: options that make no sense.
@@ -154,12 +162,23 @@ class Tables:
         if split is None:
             return None
         set_name, options = set_names[split[0]], split[1]
+        if fresh:
+            self._forget_old(namespace, set_name)
         try:
             inferred = self._connection.schema_of(namespace, set_name)
         except SchemaError:
             return None
         comments = {column.name: _comment(column) for column in inferred.columns}
         return SetTable(name, as_scanned(inferred), comments, options)
+
+    def _forget_old(self, namespace: str, set_name: str) -> None:
+        now = time.monotonic()
+        sampled_at = self._sampled_at.get((namespace, set_name))
+        if self._schema_age_s is None or (sampled_at is not None and now - sampled_at < self._schema_age_s):
+            return
+        self._sampled_at[namespace, set_name] = now
+        if sampled_at is not None:
+            self._connection.forget_schema(namespace, set_name)
 
     def _tables_of(self, namespace: str) -> list[str]:
         names = list(spell_all(self._set_names(namespace), (NULL_SET,)).values())

@@ -2,9 +2,10 @@
 
 A value that a kernel does not write is *left*: its row becomes NULL and is flagged, and `convert` writes it in Python.
 It leaves what is rare (blobs, GeoJSON, extensions, keys that are no plain strings, strings that are not UTF-8) and
-doubles that need more than 15 digits or an exponent. A double below that is written with the fewest digits after the
-point whose decimal reads back as the same double: the quotient of two whole numbers that are doubles themselves is
-rounded but once, and no two decimals of 15 digits are the same double.
+doubles that are written with an exponent. Another double is written with the fewest digits after the point whose
+decimal reads back as the same double: the quotient of two whole numbers that are doubles themselves is rounded but
+once, and no two decimals of 15 digits are the same double. One that needs more digits is *long*: the first walk over
+all rows collects these, Arrow writes them, and a second walk takes their text.
 
 numba's cache notices a change of this file only, not of what is imported from `nested_kernels`.
 """
@@ -36,6 +37,8 @@ _MAX_KEYS = 64
 _MAX_DIGITS = 1e15
 _LEAST = 1e-4
 _MOST_FRACTION = 18
+# From about here on, Arrow writes an exponent.
+_MOST_LONG = 1e10
 
 GROWTH = 7
 """Bytes of text that a byte of a value needs at most: ``false, ``."""
@@ -67,18 +70,17 @@ def _write_int(value: Any, out: Any, to: Any) -> Any:
 
 
 @njit(nogil=True, cache=True)
-def _write_double(bits: Any, doubles: Any, out: Any, to: Any) -> Any:
-    """Write a double, given as its bits; -1 if it is left. `doubles` is a view on one int64."""
-    doubles[0] = bits
-    value = doubles.view(np.float64)[0]
-    size = abs(value)
+def _write_double(bits: Any, long: Any, text: Any, text_ends: Any, out: Any, to: Any) -> Any:
+    """Write a double, given as its bits; -1 if it is left. See `write_rows` for the arrays."""
+    long[1] = bits
+    size = abs(long[1:2].view(np.float64)[0])
     if not (size == 0.0 or _LEAST <= size < _MAX_DIGITS):
         return _LEFT
     scale = 1.0
     for n_after in range(_MOST_FRACTION):
         whole = np.rint(size * scale)
         if whole >= _MAX_DIGITS:
-            return _LEFT
+            break
         if whole / scale == size:
             if bits < 0:
                 out[to] = 45
@@ -93,7 +95,22 @@ def _write_double(bits: Any, doubles: Any, out: Any, to: Any) -> Any:
                 fraction //= 10
             return to + 1 + n
         scale *= 10.0
-    return _LEFT
+    return _write_long(bits, long, text, text_ends, out, to)
+
+
+@njit(nogil=True, cache=True)
+def _write_long(bits: Any, long: Any, text: Any, text_ends: Any, out: Any, to: Any) -> Any:
+    if abs(long[1:2].view(np.float64)[0]) >= _MOST_LONG:
+        return _LEFT
+    n = long[0]
+    long[0] = n + 1
+    if len(text_ends) == 0:
+        long[n + 2] = bits
+        return to
+    for i in range(text_ends[n], text_ends[n + 1]):
+        out[to] = text[i]
+        to += 1
+    return to
 
 
 @njit(nogil=True, cache=True)
@@ -189,7 +206,9 @@ def _write_key(data: Any, at: Any, end: Any, out: Any, to: Any, frame: Any, keys
 
 
 @njit(nogil=True, cache=True)
-def _write_scalar(data: Any, at: Any, end: Any, out: Any, to: Any, doubles: Any) -> Any:
+def _write_scalar(
+    data: Any, at: Any, end: Any, out: Any, to: Any, long: Any, text: Any, text_ends: Any
+) -> Any:  # fmt: skip
     """Write an element that is neither list nor map; return (place after it, place in the text), -1 if it is left."""
     code = np.int64(data[at])
     if code == 0xC0 or code == 0xC2 or code == 0xC3:
@@ -197,7 +216,7 @@ def _write_scalar(data: Any, at: Any, end: Any, out: Any, to: Any, doubles: Any)
     if code == 0xCB:
         if at + 9 > end:
             return _LEFT, to
-        to = _write_double(np.int64(_big_endian(data, at + 1, 8)), doubles, out, to)
+        to = _write_double(np.int64(_big_endian(data, at + 1, 8)), long, text, text_ends, out, to)
         return (at + 9 if to >= 0 else _LEFT), to
     value, after = _read_int(data, at, end)
     if after >= 0:
@@ -220,7 +239,9 @@ def _kind_at(code: Any) -> Any:
 
 
 @njit(nogil=True, cache=True)
-def _write_nested(data: Any, at: Any, end: Any, out: Any, to: Any, stack: Any, keys: Any, doubles: Any) -> Any:
+def _write_nested(
+    data: Any, at: Any, end: Any, out: Any, to: Any, stack: Any, keys: Any, long: Any, text: Any, text_ends: Any
+) -> Any:  # fmt: skip
     """Write a list or map; return (place after it, place in the text), -1 if it is left."""
     depth = 0
     n_keys = 0
@@ -245,7 +266,7 @@ def _write_nested(data: Any, at: Any, end: Any, out: Any, to: Any, stack: Any, k
             depth += 1
             is_first = True
         else:
-            at, to = _write_scalar(data, at, end, out, to, doubles)
+            at, to = _write_scalar(data, at, end, out, to, long, text, text_ends)
             if at < 0:
                 return _LEFT, to
             is_first = False
@@ -287,7 +308,10 @@ def _is_sorted(data: Any, header: Any, end: Any) -> bool:
 
 
 @njit(nogil=True, cache=True)
-def write_rows(data: Any, starts: Any, particles: Any, first: Any, out: Any, ends: Any, left: Any, used: Any) -> Any:
+def write_rows(
+    data: Any, starts: Any, particles: Any, first: Any, out: Any, ends: Any, left: Any, used: Any, long: Any, text: Any,
+    text_ends: Any,
+) -> Any:  # fmt: skip
     """Write the text of rows until they end or the room does.
 
     Args:
@@ -299,13 +323,15 @@ def write_rows(data: Any, starts: Any, particles: Any, first: Any, out: Any, end
         ends: int32 a row, with a 0 before: where its text ends.
         left: uint8 a row: 1 for NULL, 2 where it was left.
         used: bytes of text that are written.
+        long: int64: how many long doubles there were, a place to work, then the bits of each; room for one in 8 bytes.
+        text: uint8, the text of the long doubles end to end.
+        text_ends: int64, where the text of each begins and the last ends; empty in the walk that collects them.
 
     Returns:
         the row to go on with, once there is more room; the number of rows when all are written.
     """
     stack = np.zeros((_MAX_DEPTH, 6), np.int64)
     keys = np.zeros((4 * _MAX_KEYS, 2), np.int64)
-    doubles = np.zeros(1, np.int64)
     to = np.int64(used)
     for row in range(first, len(particles)):
         at, end = starts[row], starts[row + 1]
@@ -319,11 +345,11 @@ def write_rows(data: Any, starts: Any, particles: Any, first: Any, out: Any, end
         elif particle in (_LIST_PARTICLE, _MAP_PARTICLE):
             wanted = LIST if particle == _LIST_PARTICLE else MAP
             if size > 0 and _kind_at(np.int64(data[at])) == wanted:
-                after, to = _write_nested(data, at, end, out, to, stack, keys, doubles)
+                after, to = _write_nested(data, at, end, out, to, stack, keys, long, text, text_ends)
         elif particle == _INTEGER_PARTICLE and size == 8:
             after, to = end, _write_int(np.int64(_big_endian(data, at, 8)), out, to)
         elif particle == _DOUBLE_PARTICLE and size == 8:
-            to = _write_double(np.int64(_big_endian(data, at, 8)), doubles, out, to)
+            to = _write_double(np.int64(_big_endian(data, at, 8)), long, text, text_ends, out, to)
             after = end if to >= 0 else np.int64(_LEFT)
         elif particle == _BOOL_PARTICLE and size == 1 and data[at] < 2:
             after, to = end, _write_word(0xC2 + np.int64(data[at]), out, to)

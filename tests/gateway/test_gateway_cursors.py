@@ -234,6 +234,21 @@ def test_a_scan_that_nobody_asks_for_ends(shared: Connection, server: Any) -> No
     assert threads() == []
 
 
+def test_a_scan_that_was_left_ends_on_the_server_too(shared: Connection) -> None:
+    def running() -> list[str]:
+        answers = shared.info("query-show").values()
+        return [job for answer in answers for job in answer.split(";") if "status=active" in job]
+
+    with AerospikeService(shared, ServiceOptions(idle_s=0.3)) as service:
+        (split,) = splits_of(service, TableName("demo", "flights__splits_1__rps_500"))
+        service.rows(split.id, KEYS, LARGE, None)
+        assert running()
+        deadline = time.monotonic() + 20
+        while running():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
 def test_a_throttled_scan_sends_what_it_has(shared: Connection) -> None:
     with AerospikeService(shared, ServiceOptions(page_s=0.3)) as service:
         (split,) = splits_of(service, TableName("demo", "airports__splits_1__rps_500"))

@@ -128,10 +128,12 @@ def test_a_long_list_becomes_a_range(service: AerospikeService) -> None:
 
 
 def test_each_names_the_gateway_beside_its_records(connection: Connection) -> None:
-    here = HostAddress("127.0.0.1", 7000)
-    options = ServiceOptions(hosts=(here, HostAddress("10.1.1.1", 7000)))
-    with AerospikeService(connection, options) as service:
-        assert {split.hosts for split in splits_of(service, FLIGHTS)} == {(here,)}
+    here, also_here, far = HostAddress("127.0.0.1", 7000), HostAddress("127.0.0.1", 7001), HostAddress("10.1.1.1", 7000)
+    with AerospikeService(connection, ServiceOptions(hosts=(far, here, also_here))) as service:
+        assert [split.hosts for split in splits_of(service, FLIGHTS)] == [(here,), (also_here,)] * 4
+        assert [split.hosts for split in splits_of(service, FLIGHTS, where(key__=equal(1)))] == [(far,)]
+    with AerospikeService(connection, ServiceOptions(hosts=(far,))) as service:
+        assert {split.hosts for split in splits_of(service, FLIGHTS)} == {(far,)}
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from served_reads import count, equal, read, where
 
 from aerospike_magic.connection import Connection
 from aerospike_magic.gateway.messages import ServiceError, TableName
+from aerospike_magic.gateway.options import ServiceOptions
 from aerospike_magic.gateway.service import AerospikeService
 from aerospike_magic.schema.json_text import value_of
 from aerospike_magic.schema.types import SetSchema
@@ -166,6 +167,28 @@ def test_a_schema_that_the_user_set_holds(
         assert {row["text"] for row in read(service, every_type, ["text"])} == {f'"t{i} é"' for i in range(60)}
     finally:
         connection.set_schema(schema)
+
+
+def test_new_bins_are_seen_after_a_while(connection: Connection, client: Any) -> None:
+    name = f"gw{uuid.uuid4().hex[:8]}"
+    try:
+        client.put(("test", name, 1), {"a": 1})
+        with (
+            AerospikeService(connection) as kept,
+            AerospikeService(connection, ServiceOptions(schema_age_s=0)) as fresh,
+        ):
+
+            def columns(service: AerospikeService) -> set[str]:
+                metadata = service.table_metadata(TableName("test", name))
+                assert metadata is not None
+                return {c.name for c in metadata.columns if not c.hidden}
+
+            assert columns(kept) == columns(fresh) == {"a"}
+            client.put(("test", name, 2), {"b": 1})
+            assert columns(kept) == {"a"}
+            assert columns(fresh) == {"a", "b"}
+    finally:
+        client.truncate("test", name, 0)
 
 
 def test_options_behind_the_name_are_not_another_table(service: AerospikeService, every_type: TableName) -> None:

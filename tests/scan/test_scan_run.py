@@ -427,3 +427,14 @@ def test_several_scans_at_once(connection: Connection, table: str) -> None:
 def test_options_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         ScanOptions(**wrong)
+
+
+def test_a_batch_ends_at_so_many_bytes(connection: Connection, table: str) -> None:
+    schema = connection.schema(f"test.{table}", sample_records=100_000)
+    options = ScanOptions(batch_bytes=2_000, workers=1)
+    with Scan(connection, plan_scan(connection, schema, columns=["name"], options=options)) as scan:
+        sizes = [batch.num_rows for batch in scan.batches()]
+    assert sum(sizes) == N
+    assert len(sizes) > 1
+    with pytest.raises(ConfigError, match="batch_bytes"):
+        ScanOptions(batch_bytes=0)

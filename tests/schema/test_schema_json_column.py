@@ -82,8 +82,10 @@ def test_what_is_common_is_not_left():
         OrderedMap({f"k{i:04d}": i for i in range(1_000)}),
         {f"k{i}": -i for i in range(60)},
         [-(2**63), 2**63 - 1, -1, -32, -33, 127, 128, 65_536],
+        [1 / 3, -2 / 3, 123456.789012345678, 9999999999.999998, 1732791234.123457, 0.00012345678901234567, 0.1 + 0.2],
         7,
         2.5,
+        2 / 7,
         True,
         "text",
         None,
@@ -94,7 +96,6 @@ def test_what_is_common_is_not_left():
 
 def test_what_is_left_is_written_all_the_same():
     values = [
-        [1 / 3],
         [math.nan, math.inf],
         [1e300, 1e-7, 1e16],
         {1: 2},
