@@ -39,7 +39,7 @@ def by_client(server: TrinoServer, sql: str) -> int:
                 break
             continue
         kinds = kinds or [parse_type(column.type) for column in statement.columns]
-        arrays = [to_arrow(values, kind) for values, kind in zip(zip(*page, strict=True), kinds, strict=True)]
+        arrays = [to_arrow(values, kind) for values, kind in zip(page, kinds, strict=True)]
         batches.append(pa.RecordBatch.from_arrays(arrays, names=[str(i) for i in range(len(arrays))]))
     return sum(batch.num_rows for batch in batches)
 
