@@ -20,6 +20,12 @@ ResultKind = Literal["pandas", "polars", "arrow", "duckdb", "spark"]
 EngineName = Literal["local", "spark", "trino", "presto"]
 WriteMode = Literal["update", "update_only", "replace", "replace_only", "create_only"]
 
+# Those that completion offers; `--dialect` takes every one that sqlglot knows.
+DIALECTS = (
+    *("duckdb", "spark", "trino", "presto", "postgres", "mysql", "sqlite", "bigquery", "snowflake", "redshift"),
+    *("databricks", "clickhouse", "hive", "oracle", "tsql"),
+)
+
 _TOKEN = re.compile(r"\s*((?:[^\s'\"]|'[^']*'|\"[^\"]*\")+)")
 # An option of ours behind a statement; SQL has no such end, but for comments and a column called o.
 _LATE_OPTION = re.compile(

@@ -9,6 +9,7 @@ from typing import Any
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 
 from aerospike_magic.magic.command import (
+    DIALECTS,
     QUERY_OPTIONS,
     SUBCOMMAND_OPTIONS,
     SUBCOMMANDS,
@@ -18,6 +19,7 @@ from aerospike_magic.magic.command import (
 )
 from aerospike_magic.magic.session import Session
 from aerospike_magic.magic.suggest import Suggestion, suggest
+from aerospike_magic.magic.trino import NAMES as TRINO_NAMES
 from aerospike_magic.magic.variables import kind_words
 
 _CELL = re.compile(r"\s*%%aerosql\b([^\n]*)")
@@ -83,6 +85,8 @@ class SqlMatcher:
             return _starting(words[-1], (Suggestion(kind, "type") for kind in result_kinds()))
         if len(words) > 1 and words[-2] == "--engine":
             return _starting(words[-1], (Suggestion(name, "engine") for name in engine_names()))
+        if len(words) > 1 and words[-2] == "--dialect":
+            return _starting(words[-1], (Suggestion(name, "dialect") for name in DIALECTS))
         if _OPTION_PART.match(before) and (words[-1].startswith("-") or not words[-1]):
             fragment, found = _starting(words[-1], _flags(QUERY_OPTIONS))
             if words[-1] or not after:
@@ -99,6 +103,8 @@ class SqlMatcher:
             return _starting(last, (Suggestion(name, "command") for name in SUBCOMMANDS))
         if words[0] in SUBCOMMAND_OPTIONS and last.startswith("-"):
             return _starting(last, _flags(SUBCOMMAND_OPTIONS[words[0]]))
+        if words[0] in TRINO_NAMES:
+            return _starting(last, (Suggestion(word, "command") for word in ("start", "stop")))
         tables = self.session.catalog.tables() if self.session.catalog else ()
         if words[0] == "schema":
             return _starting(last, (Suggestion(f"{space}.{name}", "set") for space, name in tables if name))

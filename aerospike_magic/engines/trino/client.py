@@ -9,6 +9,7 @@ Source: Trino's "Client REST API"; Presto's differs in the headers' names.
 
 from __future__ import annotations
 
+import gc
 import queue
 import threading
 import time
@@ -63,7 +64,7 @@ class ServerColumn:
 
 
 Page = Sequence[Sequence[Any]]
-"""Rows, as JSON has them."""
+"""Some rows, as JSON has their values: a sequence of values a column."""
 
 
 class RunningStatement:
@@ -159,10 +160,10 @@ class RunningStatement:
         if columns and not self.columns:
             self.columns = tuple(ServerColumn(str(c["name"]), str(c["type"])) for c in columns)
             self._has_columns.set()
-        rows = answer.get("data")
-        while rows and not self._is_stopped.is_set():
+        page = answer.get("data")
+        while page and not self._is_stopped.is_set():
             try:
-                self._pages.put(rows, timeout=_STEP_S)
+                self._pages.put(page, timeout=_STEP_S)
             except queue.Full:
                 continue
             return
@@ -230,7 +231,7 @@ def ask(server: TrinoServer, sql: str) -> list[Any]:
             has_ended = statement.has_ended
             page = statement.next_page(_STEP_S)
             if page is not None:
-                rows += page
+                rows += zip(*page, strict=True)
             elif has_ended:
                 return rows
     finally:
@@ -238,10 +239,19 @@ def ask(server: TrinoServer, sql: str) -> list[Any]:
 
 
 def _parse(content: bytes, server: TrinoServer) -> dict[str, Any] | AerospikeMagicError:
+    loads = _loads()
+    # The collector would look at each new row, again and again, for cycles that parsing cannot make: twice the work.
+    was_enabled = gc.isenabled()
+    gc.disable()
     try:
-        answer = _loads()(content)
+        answer = loads(content)
+        if isinstance(answer, dict) and answer.get("data"):
+            answer["data"] = list(zip(*answer["data"], strict=True))
     except ValueError:
         answer = None
+    finally:
+        if was_enabled:
+            gc.enable()
     if isinstance(answer, dict):
         return answer
     return ConnectError(f"what answers at {server.address} is not {server.flavor.title}", hint="check host and port")

@@ -32,7 +32,7 @@ _PLACE = re.compile(r"^line \d+:\d+: ")
 _QUOTED = re.compile(r"'([^']*)'")
 _EXPECTING = re.compile(r"\.? Expecting:.*$", re.DOTALL)
 # Presto's errors of this kind have a general name, and no quotes.
-_PRESTO_NO_COLUMN = re.compile(r"^Column '([^']+)' cannot be resolved")
+_PRESTO_NO_COLUMN = re.compile(r"^(?:Column )?'([^']+)' cannot be resolved")
 _PRESTO_NO_TABLE = re.compile(r"^(?:Table|Schema|Catalog) (\S+) does not exist$")
 _FUNCTION = re.compile(r"Function '?([\w.$]+)'? not (?:registered|found)")
 _REMOTE = re.compile(r"(?:Exception raised by remote Thrift server|(?:Trino|Presto)ThriftServiceException): (.*)")

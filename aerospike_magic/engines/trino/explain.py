@@ -44,12 +44,12 @@ class PlannedScan:
 
     Attributes:
         table: its name on the wire, with its schema: ``schema:table``.
-        columns: on the wire.
+        columns: on the wire, by what the plan calls them.
         filter: the condition that the server checks on its rows, in its own words; "" for none.
     """
 
     table: str
-    columns: tuple[str, ...]
+    columns: Mapping[str, str]
     filter: str
 
 
@@ -71,7 +71,9 @@ def explain(engine: TrinoEngine, prepared: Prepared) -> Explanation:
                 columns = wire_columns(as_scanned(schema))
                 predicate = _predicate(scan, columns, domains.get(table))
                 found.append(
-                    _explained(engine, prepared, schema, [columns[c] for c in scan.columns if c in columns], predicate)
+                    _explained(
+                        engine, prepared, schema, [columns[c] for c in scan.columns.values() if c in columns], predicate
+                    )
                 )
     return Explanation(prepared.statement.bound.original, tuple(found), prepared.readable(plan))
 
@@ -83,16 +85,16 @@ def planned_scans(plan: str) -> Iterator[PlannedScan]:
         found = _SCAN.search(line)
         if found is None:
             continue
-        columns = []
+        columns = {}
         for below in lines[i + 1 :]:
             if not _OWN_LINE.search(below):
                 break
             if column := _COLUMN.match(below):
-                columns.append(column[2])
+                columns[column[1]] = column[2]
         condition = _FILTER.search(found["rest"])
         # Trino's name has the catalog before it.
         table = found["presto"] or found["trino"].partition(":")[2]
-        yield PlannedScan(table, tuple(columns), condition[1] if condition else "")
+        yield PlannedScan(table, columns, condition[1] if condition else "")
 
 
 def _domains(engine: TrinoEngine, sql: str) -> dict[str, TupleDomain]:
@@ -136,7 +138,8 @@ def _value(text: str | None, kind: str) -> object:
 def _predicate(scan: PlannedScan, columns: Mapping[str, WireColumn], domain: TupleDomain | None) -> Predicate | None:
     if domain is not None:
         return to_predicate(domain, columns)
-    return predicate_of(scan.filter, columns) if scan.filter else None
+    named = {name: columns[column] for name, column in scan.columns.items() if column in columns}
+    return predicate_of(scan.filter, named) if scan.filter else None
 
 
 def _explained(

@@ -143,7 +143,7 @@ class _Column:
         if self._type.tz is None:
             return f"CAST({name} AS {kind})"
         if self._flavor.digits <= 3:
-            return f"from_unixtime({name} / 1e9)"
+            return f"from_unixtime({name} / 1e9, 'UTC')"
         return f"CAST(from_unixtime_nanos({name}) AS {kind} with time zone)"
 
     def _with_digits(self, name: str, unit: str) -> str:

@@ -246,8 +246,7 @@ class TrinoResult(QueryResult):
             self._close_when_forgotten()
 
     def _batch(self, page: Page, schema: pa.Schema) -> pa.RecordBatch:
-        columns = zip(*page, strict=True)
-        arrays = [to_arrow(column, kind) for column, kind in zip(columns, self._kinds, strict=True)]
+        arrays = [to_arrow(column, kind) for column, kind in zip(page, self._kinds, strict=True)]
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 

@@ -234,8 +234,8 @@ def test_every_literal_is_what_it_says(trino_server):
     )
     while (page := running.next_page(0.1)) is None:
         assert not running.has_ended
-    for value, column, (wanted, _) in zip(page[0], running.columns, TEXTS, strict=True):
-        (found,) = to_arrow([value], parse_type(column.type)).to_pylist()
+    for values, column, (wanted, _) in zip(page, running.columns, TEXTS, strict=True):
+        (found,) = to_arrow(values, parse_type(column.type)).to_pylist()
         if isinstance(wanted, uuid.UUID):
             wanted = str(wanted)
         assert found == wanted or (found != found and wanted != wanted), column
