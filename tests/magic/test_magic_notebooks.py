@@ -70,6 +70,7 @@ SHOWN_BY_SPARK = (
     "|   LGA|1273|122.4|",
     "{'count': 10}    10 tasks, 336,776 rows",
     "{'factor': 6}    64 tasks, 336,776 rows",
+    "3 scanned → 3 returned · key look-up",
     "General Edward Lawrence Logan Intl     19      1",
     "100 rows written to test.lab_late",
     "ORD        1480   124.5    740",
