@@ -96,8 +96,10 @@ class TrinoServer:
 
     def open_session(self) -> requests.Session:
         """Return a session for HTTP requests, with the secrets and certificates that they need."""
-        import requests
-
+        try:
+            import requests  # comes with the package trino
+        except ImportError:
+            raise _not_installed() from None
         session = requests.Session()
         session.verify = self.verify
         if self.is_local:
@@ -129,9 +131,7 @@ class TrinoServer:
         try:
             from trino import auth
         except ImportError:
-            raise ConfigError(
-                "the package trino is not installed", hint="pip install 'aerospike-magic[trino]'"
-            ) from None
+            raise _not_installed() from None
         if self.token is not None:
             return auth.JWTAuthentication(self.token)
         if self.password is not None:
@@ -142,3 +142,7 @@ class TrinoServer:
     @property
     def _has_secret(self) -> bool:
         return self.password is not None or self.token is not None
+
+
+def _not_installed() -> ConfigError:
+    return ConfigError("the package trino is not installed", hint="pip install 'aerospike-magic[trino]'")
