@@ -1,8 +1,9 @@
 """One statement on a Trino or Presto server, over its HTTP protocol.
 
 A statement is posted; each answer names the place of the next, and has what there is by then: statistics, columns,
-rows. A thread fetches and parses answers, the reader makes Arrow of them, so that the next page is on its way while
-the present one is converted. Two pages wait at most: a reader that stops asking stops the server.
+rows. A thread fetches and parses answers, the reader makes Arrow of them; what follows a large answer is asked for
+before that is parsed. So the next page is on its way while the present ones are parsed and converted. Two pages wait at
+most: a reader that stops asking stops the server.
 
 Source: Trino's "Client REST API"; Presto's differs in the headers' names.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import gc
 import queue
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +35,11 @@ _RETRY_FIRST_S = 0.1
 _RETRY_LAST_S = 1.0
 _START_WITHIN_S = 30.0
 _BUSY = (429, 502, 503, 504)
-_STARTING = "SERVER_STARTING_UP"
+_STARTING = b'"SERVER_STARTING_UP"'
+# Where to ask next stands before the rows; inside of text, its quotes would have backslashes.
+_NEXT = re.compile(rb'"nextUri"\s*:\s*"([^"\\]+)"')
+_HEAD_BYTES = 1 << 14
+_LARGE_BYTES = 1 << 16
 
 
 class StatementFailed(Exception):
@@ -138,8 +144,10 @@ class RunningStatement:
             self._has_columns.set()
 
     def _fetch(self, session: requests.Session) -> None:
-        answer = self._post(session)
+        content = self._post(session)
         while True:
+            ahead = self._ask_ahead(session, content)
+            answer = _parse(content, self._server)
             self._take(answer)
             with self._lock:
                 self._next = place = answer.get("nextUri")
@@ -149,7 +157,32 @@ class RunningStatement:
             if is_stopped:
                 self._delete(place)
                 return
-            answer = self._ask(session, "GET", place)
+            content = self._ask(session, "GET", place) if ahead is None else ahead()
+
+    def _ask_ahead(self, session: requests.Session, content: bytes) -> Callable[[], bytes] | None:
+        """Ask for what follows a large answer before that is parsed; return what waits for it."""
+        found = _NEXT.search(content, 0, _HEAD_BYTES) if len(content) > _LARGE_BYTES else None
+        if found is None:
+            return None
+        place = found[1].decode()
+        done: list[bytes | BaseException] = []
+
+        def target() -> None:
+            try:
+                done.append(self._ask(session, "GET", place))
+            except BaseException as error:  # handed to who waits
+                done.append(error)
+
+        thread = threading.Thread(target=target, name="aerospike-magic-trino-ahead", daemon=True)
+        thread.start()
+
+        def wait() -> bytes:
+            thread.join()
+            if isinstance(done[0], BaseException):
+                raise done[0]
+            return done[0]
+
+        return wait
 
     def _take(self, answer: Mapping[str, Any]) -> None:
         self.id = str(answer.get("id") or self.id)
@@ -168,33 +201,31 @@ class RunningStatement:
                 continue
             return
 
-    def _post(self, session: requests.Session) -> Mapping[str, Any]:
+    def _post(self, session: requests.Session) -> bytes:
         """Send the statement, once more while the server says that it is starting."""
         deadline = time.monotonic() + _START_WITHIN_S
         while True:
-            answer = self._ask(session, "POST", self._server.url + _STATEMENT, self._sql.encode())
-            error = answer.get("error") or {}
-            if error.get("errorName") != _STARTING or time.monotonic() > deadline or self._is_stopped.is_set():
-                return answer
+            content = self._ask(session, "POST", self._server.url + _STATEMENT, self._sql.encode())
+            if _STARTING not in content or time.monotonic() > deadline or self._is_stopped.is_set():
+                return content
             self._is_stopped.wait(_RETRY_LAST_S)
 
-    def _ask(self, session: requests.Session, method: str, url: str, body: bytes | None = None) -> Mapping[str, Any]:
+    def _ask(self, session: requests.Session, method: str, url: str, body: bytes | None = None) -> bytes:
         """Send a request, again for a while when it is not answered: a place may be asked for twice."""
         deadline = time.monotonic() + _RETRY_FOR_S
         pause = _RETRY_FIRST_S
         while True:
-            failure, may_help = self._try(session, method, url, body)
-            if isinstance(failure, dict):
-                return failure
+            found, may_help = self._try(session, method, url, body)
+            if isinstance(found, bytes):
+                return found
             if not may_help or time.monotonic() > deadline or self._is_stopped.is_set():
-                assert isinstance(failure, BaseException)
-                raise failure
+                raise found
             self._is_stopped.wait(pause)
             pause = min(2 * pause, _RETRY_LAST_S)
 
     def _try(
         self, session: requests.Session, method: str, url: str, body: bytes | None
-    ) -> tuple[dict[str, Any] | AerospikeMagicError, bool]:
+    ) -> tuple[bytes | AerospikeMagicError, bool]:
         """Return the answer, or what is wrong and whether to ask again."""
         import requests
 
@@ -208,7 +239,7 @@ class RunningStatement:
             return refused(self._server, response), True
         if response.status_code != requests.codes.ok:
             return refused(self._server, response, is_first=is_first), False
-        return _parse(response.content, self._server), False
+        return response.content, False
 
     def _delete(self, place: str) -> None:
         import requests
@@ -221,7 +252,7 @@ def ask(server: TrinoServer, sql: str) -> list[Any]:
     """Return the rows of a short statement of ours.
 
     Raises:
-        QueryError: the server says that it failed: a `StatementFailed` inside.
+        StatementFailed: the server says so.
         ConnectError: it does not answer.
     """
     statement = RunningStatement(server, sql)
@@ -238,7 +269,7 @@ def ask(server: TrinoServer, sql: str) -> list[Any]:
         statement.stop()
 
 
-def _parse(content: bytes, server: TrinoServer) -> dict[str, Any] | AerospikeMagicError:
+def _parse(content: bytes, server: TrinoServer) -> dict[str, Any]:
     loads = _loads()
     # The collector would look at each new row, again and again, for cycles that parsing cannot make: twice the work.
     was_enabled = gc.isenabled()
@@ -254,7 +285,7 @@ def _parse(content: bytes, server: TrinoServer) -> dict[str, Any] | AerospikeMag
             gc.enable()
     if isinstance(answer, dict):
         return answer
-    return ConnectError(f"what answers at {server.address} is not {server.flavor.title}", hint="check host and port")
+    raise ConnectError(f"what answers at {server.address} is not {server.flavor.title}", hint="check host and port")
 
 
 def _loads() -> Callable[[bytes], Any]:

@@ -96,8 +96,10 @@ class TrinoServer:
 
     def open_session(self) -> requests.Session:
         """Return a session for HTTP requests, with the secrets and certificates that they need."""
-        import requests
-
+        try:
+            import requests  # comes with the package trino
+        except ImportError:
+            raise _not_installed() from None
         session = requests.Session()
         session.verify = self.verify
         if self.is_local:
@@ -126,7 +128,10 @@ class TrinoServer:
     def _own_auth(self) -> Any:
         if not (self._has_secret or self.certificate):
             return None
-        auth = _trino_auth()
+        try:
+            from trino import auth
+        except ImportError:
+            raise _not_installed() from None
         if self.token is not None:
             return auth.JWTAuthentication(self.token)
         if self.password is not None:
@@ -139,9 +144,5 @@ class TrinoServer:
         return self.password is not None or self.token is not None
 
 
-def _trino_auth() -> Any:
-    try:
-        from trino import auth
-    except ImportError:
-        raise ConfigError("the package trino is not installed", hint="pip install 'aerospike-magic[trino]'") from None
-    return auth
+def _not_installed() -> ConfigError:
+    return ConfigError("the package trino is not installed", hint="pip install 'aerospike-magic[trino]'")

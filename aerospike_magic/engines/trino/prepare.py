@@ -14,7 +14,7 @@ from aerospike_magic.engines.trino.diagnose import Context, query_error
 from aerospike_magic.engines.trino.frames import LocalFrames
 from aerospike_magic.engines.trino.literals import literal
 from aerospike_magic.engines.trino.statements import Reference, Statement, read_statement, rewrite
-from aerospike_magic.engines.trino.tables import Gateway, Needs, hidden, real_names, source_of
+from aerospike_magic.engines.trino.tables import GatewayNames, Needs, hidden, real_names, source_of
 from aerospike_magic.errors import QueryError, UnknownNameError
 from aerospike_magic.gateway.options import TableOptions
 from aerospike_magic.scan.teller import ProgressAddress
@@ -160,7 +160,7 @@ class Prepared:
         needs = Needs(self._named, self.statement.takes_all_columns, self.options.on_mismatch == "error")
         catalog = self._engine.server.catalog
         assert catalog is not None
-        gateway = Gateway(catalog, self._engine.catalog.namespaces(), self._dialect)
+        gateway = GatewayNames(catalog, self._engine.catalog.namespaces(), self._dialect)
         known = self._engine.catalog.sets()
         tables: dict[Reference, str] = {}
         shows_hidden = False

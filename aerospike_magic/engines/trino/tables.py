@@ -21,7 +21,7 @@ from aerospike_magic.schema.types import METADATA_NAMES, SetSchema
 
 
 @dataclass(frozen=True, slots=True)
-class Gateway:
+class GatewayNames:
     """A catalog of the gateway's, and how it spells what the cluster has.
 
     Attributes:
