@@ -10,7 +10,7 @@ from benchmarks.report import Figure, Measurement
 from benchmarks.spark_session import CORES, make_views, missing, session
 from benchmarks.timing import take_turns
 
-# Tasks, and how often: thousands take long, and vary less.
+# Tasks, and how often: thousands take long, and vary less. A mere try, of one repetition, goes without them.
 COUNTS = {8: 10, 64: 5, 4_096: 1}
 FEW = 64
 AT_MOST_S = 1.5
@@ -23,7 +23,7 @@ def measure(target: Target, repeat: int) -> Measurement:
     samples = call(count_rows, target.address, target.small_table, target.small_records, repeat)
     one = min(samples["1"])
     figures = [Figure("count(*) by one task", one)]
-    for n in COUNTS:
+    for n in counts_of(repeat):
         over = min(samples[str(n)]) - one
         figures.append(Figure(f"{n:,} tasks: over that", over, at_most=AT_MOST_S if n == FEW else None))
         figures.append(Figure("  … a task and core", over / n * CORES * 1_000, "ms"))
@@ -37,6 +37,10 @@ def measure(target: Target, repeat: int) -> Measurement:
     )
 
 
+def counts_of(repeat: int) -> dict[int, int]:
+    return {n: times for n, times in COUNTS.items() if n <= FEW or repeat > 1}
+
+
 def count_rows(address: str, table: str, records: int, repeat: int) -> dict[str, list[float]]:
     """Return the seconds of each query, by its number of tasks."""
     samples: dict[str, list[float]] = {}
@@ -46,7 +50,7 @@ def count_rows(address: str, table: str, records: int, repeat: int) -> dict[str,
             make_views(spark, address, table, partition__count=str(n_tasks), schema__scan="100")
             _check(spark.sql("SELECT count(*) FROM ours").first(), records)
 
-        for n, times in {1: 10, **COUNTS}.items():
+        for n, times in {1: 10, **counts_of(repeat)}.items():
             turns = take_turns({str(n): lambda n=n: count(n)}, min(times, 2 * repeat))  # type: ignore[misc]
             samples[str(n)] = turns[str(n)].seconds
     return samples
