@@ -57,7 +57,7 @@ def run_program():
             [sys.executable, "-W", "ignore", str(program), json.dumps(arguments)],
             capture_output=True,
             text=True,
-            timeout=170,
+            timeout=580,
             env=os.environ | {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable},
         )
         log, mark, found = ran.stdout.rpartition("FOUND ")

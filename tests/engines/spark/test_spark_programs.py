@@ -14,6 +14,8 @@ from aerospike_magic.connection import connect
 from aerospike_magic.dataset import AerospikeDataset
 from aerospike_magic.devserver import DevServer
 
+pytestmark = pytest.mark.timeout(600)  # each starts a JVM or two, and their Python workers
+
 N = 3_000
 PASSWORD, WRONG = "geheim-Kw77", "falsch-Kw88"
 
@@ -69,16 +71,20 @@ def table(server, client):
         bins = {"id": i, "name": f"näme {i}", "even": i % 2 == 0, "half": i / 2, "tags": [i, i + 1]}
         client.put(("test", name, i), bins, policy={"key": 1})
     yield f"test.{name}"
-    for suffix in ("", "w", "s"):
+    for suffix in ("", "p", "ps", "w", "ws"):
         client.truncate("test", name + suffix, 0)
 
 
-@pytest.mark.parametrize("push_down", [True, False])
-def test_all_through_a_connect_server(run_program, server, table, push_down):
+def test_all_through_a_connect_server(run_program, server, table):
     pytest.importorskip("grpc", reason="Spark Connect needs grpcio: pip install 'pyspark[connect]'")
-    found = run_program("by_connect", address=server.address, table=table, push_down=push_down)
-    assert found["is_connect"]
+    found = run_program("by_connect", address=server.address, table=table)
     wanted = rows_without_spark(server.address, table)
+    check_connect(found["plain"], wanted, push_down=False)
+    check_connect(found["with the jar"], wanted, push_down=True)
+
+
+def check_connect(found, wanted, push_down):
+    assert found["is_connect"]
     assert by_id(found["rows"], ["__generation", "__ttl"]) == wanted
     assert found["chosen"] == [[3, "näme 3"], [5, "näme 5"], [77, "näme 77"]]
     assert found["sums"] == [[False, 10_000], [True, 9_900]]
