@@ -72,9 +72,7 @@ def talk(spark, address, table, copy, push_down):
         error_of(lambda: read().option("aerospike.seedhots", "x").load(table).schema),
         error_of(lambda: read().load("test.nosuchset").collect()),
         error_of(lambda: written.write.format("aerospike").mode("append").save(copy)),
-        error_of(
-            lambda: read().option("aerospike.schema.flexible", "false").schema("name bigint").load(table).collect()
-        ),
+        error_of(lambda: strict.load(table).collect()),
     ]
     return found
 
