@@ -1,4 +1,4 @@
-"""The command line: `aerospike-magic demo | server | gateway | doctor`. All is imported when its command runs."""
+"""The command line, `aerospike-magic server`, `gateway` and so on. All is imported when its command runs."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
 
     parser = argparse.ArgumentParser(prog="aerospike-magic", description="SQL on Aerospike from a notebook, in place.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="demo | server | gateway | doctor")
+    commands = parser.add_subparsers(dest="command", metavar="demo | server | gateway | trino | trino-catalog | doctor")
     demo = commands.add_parser("demo", help="query 336,776 flights in this terminal, on an embedded server")
     demo.add_argument("--address", metavar="HOST:PORT", help="a server that has the demo data already")
     commands.add_parser("server", help="run the embedded development server", add_help=False)

@@ -18,6 +18,7 @@ from aerospike_magic.errors import AerospikeMagicError
 
 CATALOG = "aerospike"
 _LOOK_S = 1.0
+_REACH_S = 5.0
 
 
 def run_trino(arguments: Sequence[str]) -> int:
@@ -94,7 +95,7 @@ def _serve(kind: str, options: argparse.Namespace, stop: StopOrder) -> int:
     from aerospike_magic.gateway.catalog_file import catalog_text
 
     with ExitStack() as stack:
-        gateway = options.gateway or _start_gateway(options.connect, stack)
+        gateway = _checked_gateway(options.gateway) if options.gateway else _start_gateway(options.connect, stack)
         server = LocalServer.start(
             kind,
             {CATALOG: read_properties(catalog_text(kind, [gateway]))},
@@ -110,6 +111,15 @@ def _serve(kind: str, options: argparse.Namespace, stop: StopOrder) -> int:
                 print(f"aerospike-magic trino: the server has ended\n{server.log_tail[-2000:]}", file=sys.stderr)
                 return 1
     return 0
+
+
+def _checked_gateway(address: str) -> str:
+    """Return the address of a gateway, if something listens there."""
+    from aerospike_magic.cli.gateway import parse_listen
+    from aerospike_magic.gateway.client import GatewayClient
+
+    GatewayClient(*parse_listen(address), timeout_s=_REACH_S).close()
+    return address
 
 
 def _start_gateway(target: str | None, stack: ExitStack) -> str:

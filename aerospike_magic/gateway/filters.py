@@ -8,7 +8,7 @@ more: NaN is above all numbers here and in no range there, so that a range witho
   that is not upper-case hexadecimal equals no value.
 - JSON is compared by its text there: only whether there is a value is decided here.
 - Of many values, a list that would not go to the server becomes the range from the least to the greatest; keys, which
-  are looked up, stay a list.
+  are looked up, stay a list. Consecutive integers come as a range; of keys it becomes a list again, if a short one.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ from aerospike_magic.gateway.tables import WireColumn
 from aerospike_magic.schema.types import Source
 
 MAX_RANGES = 100
+MAX_LISTED = 1_000
+"""Keys that a range may hold to be looked up, not scanned for."""
 _DIGITS = "0123456789ABCDEF"
 _PYTHON_TYPES: Mapping[str, tuple[type, ...]] = {
     "bigint": (int,),
@@ -102,12 +104,29 @@ def _ranges(wire: WireColumn, ranges: Sequence[Range]) -> Predicate | None:
         return None if found is None or found == Always(False) else Not(found)
     if all(one.low is not None and one.low == one.high for one in ranges):
         return _in(wire, [one.low for one in ranges])
+    if (keys := _listed(wire, ranges)) is not None:
+        return _in(wire, keys)
     if len(ranges) > MAX_RANGES:
         first, last = ranges[0], ranges[-1]
         return _range(wire, Range(first.low, first.low_inclusive, last.high, last.high_inclusive))
     parts = [_range(wire, one) for one in ranges]
     kept = [part for part in parts if part is not None]
     return None if len(kept) < len(parts) else kept[0] if len(kept) == 1 else Or(*kept)
+
+
+def _listed(wire: WireColumn, ranges: Sequence[Range]) -> list[object] | None:
+    """The integers in ranges of the key; None for other columns, and where there are many."""
+    if wire.column.source is not Source.KEY or wire.type != "bigint":
+        return None
+    found: list[object] = []
+    for one in ranges:
+        if not isinstance(one.low, int) or not isinstance(one.high, int):
+            return None
+        low, high = one.low + (not one.low_inclusive), one.high - (not one.high_inclusive)
+        if high - low >= MAX_LISTED - len(found):
+            return None
+        found += range(low, high + 1)
+    return found
 
 
 def _holes(ranges: Sequence[Range]) -> list[object] | None:

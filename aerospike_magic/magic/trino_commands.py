@@ -10,7 +10,7 @@ from aerospike_magic.magic.command import AerospikeCommand
 from aerospike_magic.magic.session import Session
 from aerospike_magic.magic.trino import ServerLine, flavor_of, named_server, server_words
 
-_DEFAULT_GATEWAY = "127.0.0.1:3030"
+_DEFAULT_GATEWAY = "127.0.0.1:9779"
 
 
 def run_trino(session: Session, command: AerospikeCommand, ask: Callable[[str], str]) -> None:
@@ -60,7 +60,12 @@ def catalog_of(command: AerospikeCommand) -> str:
     addresses = [each.strip() for each in str(command.options.get("gateway", _DEFAULT_GATEWAY)).split(",")]
     cafile = command.options.get("cafile")
     text = catalog_text(kind, addresses, tls=None if cafile is None else CatalogTls(cafile))
-    return f"# etc/catalog/aerospike.properties on each node\n{text}"
+    where = (
+        ""
+        if "gateway" in command.options
+        else "\n# of a gateway started without --listen; --gateway HOST:PORT names yours"
+    )
+    return f"# etc/catalog/aerospike.properties on each node{where}\n{text}"
 
 
 def _version(server: object) -> str:

@@ -161,7 +161,7 @@ def failed_rows(report: WriteReport, table: str) -> WriteError:
     return WriteError(
         f"{report.failed:,} of {report.failed + report.written:,} rows were not written to {table}{maybe}: "
         f"{report.reasons}",
-        hint="the others are written",
+        hint="the others are written" if report.written else "nothing was written",
         report=report,
     )
 

@@ -25,7 +25,7 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
-    assert "demo | server | gateway | doctor" in capsys.readouterr().out
+    assert "demo | server | gateway | trino | trino-catalog |" in capsys.readouterr().out
 
 
 def test_the_doctor_checks_a_connection(server: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,8 +11,9 @@ import pytest
 from served_reads import ALL, LARGE, equal, pages_of, where
 
 from aerospike_magic.connection import Connection, connect
-from aerospike_magic.gateway.messages import ServiceError, Split, TableName, TupleDomain
+from aerospike_magic.gateway.messages import Domain, Range, Ranges, ServiceError, Split, TableName, TupleDomain
 from aerospike_magic.gateway.service import AerospikeService
+from aerospike_magic.gateway.splits import decode_split
 
 FLIGHTS = TableName("demo", "flights")
 AIRLINES = TableName("demo", "airlines")
@@ -105,3 +106,20 @@ def test_keys_that_are_bytes_are_given_in_hexadecimal(service: AerospikeService,
 def test_only_keys_can_be_looked_up(service: AerospikeService) -> None:
     with pytest.raises(ServiceError, match="only by key__"):
         service.index_splits(FLIGHTS, ["carrier"], ["carrier"], [["UA"]], ALL, 10, None)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "keys"),
+    [
+        (Range(1, True, 3, True), (1, 2, 3)),
+        (Range(1, False, 4, False), (2, 3)),
+        (Range(7, True, 1_006, True), tuple(range(7, 1_007))),
+        (Range(7, True, 1_007, True), None),
+        (Range(7, True, None, False), None),
+    ],
+)
+def test_a_short_range_of_keys_is_looked_up(service: AerospikeService, wanted: Range, keys: tuple[int, ...]) -> None:
+    """That is how Trino tells a list of consecutive integers."""
+    constraint = where(key__=Domain(Ranges((wanted,)), null_allowed=False))
+    splits = [decode_split(s.id) for s in service.splits(FLIGHTS, None, constraint, 1_000, None).splits]
+    assert (splits[0].keys if len(splits) == 1 else None) == keys
