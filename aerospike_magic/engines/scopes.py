@@ -49,3 +49,14 @@ def is_cte(table: exp.Table, name: str) -> bool:
                     break
         inside, node = node, node.parent
     return False
+
+
+def places_of_tables(tree: exp.Expr) -> set[int]:
+    """Return where in the text tables are named; a CTE's name is none."""
+    places = set()
+    for table in tree.find_all(exp.Table):
+        if isinstance(table.this, exp.Identifier) and not (
+            len(table.parts) == 1 and is_cte(table, table.parts[0].name.lower())
+        ):
+            places.add(table.parts[0].meta.get("start", -1))
+    return places

@@ -15,6 +15,7 @@ from aerospike_magic.engines.lexer import SPARK, Token, statement_end, tokenize
 from aerospike_magic.engines.names import TableName
 from aerospike_magic.engines.parameters import BoundSql
 from aerospike_magic.engines.rewriting import Rewritten, dotted_names, edited, shortened_columns
+from aerospike_magic.engines.scopes import places_of_tables
 from aerospike_magic.engines.statements import check_single, find_write
 from aerospike_magic.errors import QueryError, ReadOnlyError
 from aerospike_magic.schema.types import near_matches
@@ -124,7 +125,7 @@ def read_statement(bound: BoundSql) -> Statement:
             position=bound.original_position(culprit.start),
         )
     tree = _tree(text, first)
-    places = _places_in_tree(tree) if tree is not None else None
+    places = places_of_tables(tree) if tree is not None else None
     return Statement(bound, text, kept, tree, tuple(_references(kept, places)))
 
 
@@ -158,21 +159,6 @@ def _tree(sql: str, first: Token) -> exp.Expr | None:
     except (SqlglotError, RecursionError):
         return None
     return None if tree is None or isinstance(tree, exp.Command) else tree
-
-
-def _places_in_tree(tree: exp.Expr) -> set[int]:
-    """Where tables are named; a CTE's name is none."""
-    from sqlglot import exp
-
-    from aerospike_magic.engines.scopes import is_cte
-
-    places = set()
-    for table in tree.find_all(exp.Table):
-        if isinstance(table.this, exp.Identifier) and not (
-            len(table.parts) == 1 and is_cte(table, table.parts[0].name.lower())
-        ):
-            places.add(table.parts[0].meta.get("start", -1))
-    return places
 
 
 def _references(tokens: Sequence[Token], places: set[int] | None) -> list[Reference]:
