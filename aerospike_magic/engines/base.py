@@ -116,7 +116,7 @@ class ScanExplanation:
         if self.checked_here:
             parts.append(f"checked here: {self.checked_here}")
         where = f"{self.partitions:,} partitions, " if self.partitions else ""
-        parts.append(f"{where}about {self.estimated_rows:,} of {self.objects:,} records")
+        parts.append(f"{where}at most about {self.estimated_rows:,} of {self.objects:,} records")
         return "; ".join(parts) + "."
 
 

@@ -64,6 +64,10 @@ DIFFERENCES: Mapping[str, Difference] = {
         "a column of the result has the bin's own name, however the statement writes it",
         {"spark": "the name as the statement writes it, which is Spark's rule"},
     ),
+    "unnamed": Difference(
+        "the name of a column without one, as of `SELECT count(*)`; give it one by AS",
+        {"local": "`count_star()`", "spark": "`count(1)`", "trino": "`_col0`", "presto": "`_col0`"},
+    ),
     "alike": Difference(
         "bins whose names differ in case only can be told apart",
         {

@@ -30,6 +30,7 @@ TICK_S = 0.05
 FIRST_UPDATE_S = 0.15  # a query that is done by then shows its line only, nothing flashes
 UPDATE_EVERY_S = 0.1
 STOP_WITHIN_S = 1.0
+SLOW_START_S = 1.0
 
 
 class QueryInterrupted(KeyboardInterrupt):
@@ -38,7 +39,10 @@ class QueryInterrupted(KeyboardInterrupt):
 
 @dataclass(frozen=True, slots=True)
 class Finished(Generic[T]):
-    """A query that ran to its end: what was made of its result, its last snapshots, its time in seconds, its notes."""
+    """A query that ran to its end: what was made of its result, its last snapshots, its seconds, its notes.
+
+    The seconds are the query's own: to start an engine is not counted.
+    """
 
     value: T
     scans: tuple[ScanProgress, ...]
@@ -79,11 +83,12 @@ class QueryRun(Generic[T]):
         self._error: BaseException | None = None
         self._is_cancelled = False
         self._done = threading.Event()
-        self._started_at = time.perf_counter()
+        self._started_at = self._opened_at = time.perf_counter()
+        self._slow_start: tuple[str, ...] = ()
 
     def start(self) -> None:
         """Start the worker thread."""
-        self._started_at = time.perf_counter()
+        self._started_at = self._opened_at = time.perf_counter()
         threading.Thread(target=self._work, name="aerospike-magic-query", daemon=True).start()
 
     def wait(self, timeout_s: float) -> bool:
@@ -125,12 +130,12 @@ class QueryRun(Generic[T]):
         if self._error is not None:
             raise self._error
         notes = self._result.notes if self._result is not None else ()
-        return Finished(self._value[0], self._last, self.elapsed_s, notes)
+        return Finished(self._value[0], self._last, time.perf_counter() - self._opened_at, (*self._slow_start, *notes))
 
     def _work(self) -> None:
         try:
             names = self._variables
-            engine, self._starting = self._open_engine(), ""
+            engine = self._opened()
             if not self._is_cancelled:
                 self._result = engine.query(self._sql, names.parameters, self._options, frames=names.frames)
             if self._is_cancelled:
@@ -142,6 +147,16 @@ class QueryRun(Generic[T]):
         finally:
             self._close()
             self._done.set()
+
+    def _opened(self) -> Engine:
+        """Open the engine. Its start, where it takes seconds, is not the query's time and is told apart."""
+        engine = self._open_engine()
+        self._opened_at = time.perf_counter()
+        took_s = self._opened_at - self._started_at
+        if self._starting and took_s >= SLOW_START_S:
+            self._slow_start = (f"{self._starting} took {duration(took_s)}, which is not counted",)
+        self._starting = ""
+        return engine
 
     def _close(self) -> None:
         if self._result is not None:

@@ -34,6 +34,7 @@ def test_the_doctor_checks_a_connection(server: Any, capsys: pytest.CaptureFixtu
     assert lines[0].startswith("ok    Python: ")
     assert any(line.startswith("ok    duckdb: ") for line in lines)
     assert any("decoder: " in line for line in lines)
+    assert any(" Java: " in line for line in lines)
     assert lines[-1].startswith(f"ok    connection: {server.address}, 1 node, namespaces: ")
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from aerospike_magic.connection import connect
 from aerospike_magic.engines.base import QueryOptions
+from aerospike_magic.engines.differences import DIFFERENCES
 from aerospike_magic.errors import (
     ParameterError,
     QueryError,
@@ -150,6 +151,11 @@ def test_count_moves_no_bins(engine):
         assert result.to_arrow()[0].to_pylist() == [N_TRIPS]
         assert result.progress[0].columns == ()
         assert result.progress[0].state == "done"
+
+
+def test_a_column_without_a_name_is_called_as_the_table_of_differences_says(engine):
+    (name,) = engine.query("SELECT count(*) FROM test.eng_shops").to_arrow().column_names
+    assert f"`{name}`" == DIFFERENCES["unnamed"].on(engine.name)
 
 
 def test_limit_and_head_stop_the_scan(engine):

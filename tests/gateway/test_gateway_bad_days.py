@@ -14,6 +14,7 @@ from served_reads import between, count, splits_of, where
 
 from aerospike_magic.connection import Connection, connect
 from aerospike_magic.devserver import DevServer
+from aerospike_magic.errors import ConnectError
 from aerospike_magic.gateway.messages import ServiceError, Split, TableName
 from aerospike_magic.gateway.options import ServiceOptions
 from aerospike_magic.gateway.service import AerospikeService
@@ -50,7 +51,14 @@ def service(cluster: DevServer, joined: Connection) -> Iterator[AerospikeService
     for i, node in enumerate(cluster.control.status()):
         if not node.is_up:
             cluster.control.start_node(i)
-    wait_until(lambda: len(joined.nodes()) == 3 and not len(joined.partition_map("test").missing))
+    wait_until(lambda: is_whole(joined))
+
+
+def is_whole(joined: Connection) -> bool:
+    try:
+        return len(joined.nodes()) == 3 and not len(joined.partition_map("test").missing)
+    except ConnectError:  # the client has not met a node again yet
+        return False
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

@@ -291,7 +291,7 @@ def test_explain_names_what_is_checked_here_in_full(notebook: Any, monkeypatch: 
     assert lines[0] == "demo.flights"
     assert any(line.startswith("checked here:") and line.endswith("tailnum LIKE '%AA'") for line in lines)
     assert any(line.startswith("columns:") and "tailnum" in line for line in lines)
-    assert any(line.startswith("rows, about:") for line in lines)
+    assert any(line.startswith("rows, at most:") for line in lines)
     assert "implies" not in cell.plain
     assert "tailnum LIKE &#x27;&#37;AA&#x27;" in cell.html
 

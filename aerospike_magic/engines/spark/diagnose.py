@@ -29,6 +29,7 @@ _STATE = re.compile(r"\s*SQLSTATE: \w+.*$", re.DOTALL)
 _PLACE = re.compile(r"line (\d+),? pos(?:ition)? (\d+)")
 _BACKTICKED = re.compile(r"`((?:[^`]|``)*)`")
 _PYTHON = re.compile(r"^(?:\w+\.)*(\w*(?:Error|Exception)): (.*)$", re.MULTILINE)
+_JAVA = re.compile(r"^(?:Caused by)?: ([\w.$]+)(?:: (.*))?$", re.MULTILINE)
 _TRACEBACK = "Traceback (most recent call last)"
 _NOT_THERE = "No module named 'aerospike_magic"
 _TRACE_HINT = "the whole trace: %aerospike trace"
@@ -118,10 +119,13 @@ def _words(text: str) -> str:
     spoken = text.partition("\n\nJVM stacktrace")[0].partition("\n\tat ")[0]
     named = _NAMED.search(spoken)
     python = _PYTHON.findall(spoken.partition(_TRACEBACK)[2])
+    java = _JAVA.findall(text)
     if python:
         line = ": ".join(python[-1])
     elif named:
         line = _STATE.sub("", named[2]) or named[1].lower().replace("_", " ")
+    elif java:  # the last cause is the first that happened
+        line = java[-1][1] or java[-1][0].rpartition(".")[2]
     else:
         line = _STATE.sub("", spoken.strip().partition("\n")[0])
     line = line.strip().rstrip(".;")

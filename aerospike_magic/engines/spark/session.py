@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import sys
@@ -99,11 +100,19 @@ def _start(log: IO[bytes]) -> Any:
     from pyspark.sql import SparkSession
 
     conf = SparkConf(loadDefaults=False).setMaster("local[*]").setAll(list(LOCAL_SETTINGS.items()))
+    conf.set("spark.sql.warehouse.dir", _temporary_folder())
     if SparkContext._gateway is None:
         # What Java writes belongs in no cell; the file has no name, and goes with the processes that hold it.
         gateway = launch_gateway(conf, {"stdout": log, "stderr": log})
         SparkContext._ensure_initialized(gateway=gateway, conf=conf)
     return SparkSession(SparkContext.getOrCreate(conf))
+
+
+def _temporary_folder() -> str:
+    """A folder that goes with this process: the session's catalog, which alone knows the tables in it, goes too."""
+    folder = tempfile.mkdtemp(prefix="aerospike-magic-spark-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _last_words(log: IO[bytes], error: Exception) -> str:

@@ -174,7 +174,7 @@ def test_aggregates_are_kept_up_to_date_by_key(spark, server, client, table, sou
 def test_rows_that_are_refused_fail_the_query(server, client, table, source, stream, checkpoint):
     put(client, table, range(10), 1)
     frame = stream().selectExpr("if(id = 4, NULL, id) AS id", "v")
-    with pytest.raises(Exception, match="1 of 10 rows of a task were not written .* the key is NULL"):
+    with pytest.raises(Exception, match="1 of 10 rows were not written .* the key is NULL"):
         run(sink(frame.coalesce(1), server, source, table + "b", checkpoint, updateByKey="id"))
 
 

