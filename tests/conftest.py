@@ -23,6 +23,9 @@ import pytest
 from certificates import write_certificates
 from under_test import EngineServer, TestServer
 
+# A Java of a test lives for seconds, in which its optimizing compiler would take more time than it saves.
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+
 SPARK_SETTINGS = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
