@@ -26,6 +26,9 @@ from under_test import EngineServer, TestServer
 # A Java of a test lives for seconds, in which its optimizing compiler would take more time than it saves.
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
+LONG = ("tests/engines/spark/test_spark_programs.py", "tests/engines/spark/", "tests/benchmarks/")
+"""Where tests are that take minutes; those of a file named here have Sparks of their own."""
+
 SPARK_SETTINGS = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
@@ -182,17 +185,30 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group_of(item)))
+    # Where two processes share the tests, what takes long must not be left for the end.
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
     _skip_engines(config, items)
 
 
-def group_of(item: pytest.Item) -> str:
-    """What stays in one process where two share the tests (`make test`): an engine's tests, or a file."""
-    words = set(re.split(r"\W|_", item.nodeid))
-    if kinds_of(item) or words & {"trino", "presto"}:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep an engine's tests in one process, as it takes long to start, and those of a file, which share a server."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByEngine(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    return ByEngine(config, log)
+
+
+def group_of(nodeid: str) -> str:
+    """What of the tests stays together."""
+    path = nodeid.partition("::")[0]
+    words = set(re.split(r"\W|_", nodeid))
+    if words & {"trino", "presto"}:
         return "trino"
-    return "spark" if "spark" in words else item.path.name
+    return "spark" if "spark" in words and path not in LONG else path
 
 
 def _skip_engines(config: pytest.Config, items: list[pytest.Item]) -> None:

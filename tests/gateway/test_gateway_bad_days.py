@@ -162,7 +162,8 @@ def test_64_queries_at_once_are_bounded(cluster: DevServer, joined: Connection) 
 
 
 def test_no_node_is_left(cluster: DevServer, service: AerospikeService) -> None:
-    reader = Reader(splits_of(service, bench(splits=2)))
+    # Slowly, or all of it would have been read before the nodes go.
+    reader = Reader(splits_of(service, bench(splits=2, rps=10_000)))
     reader.step(service)
     for i in range(3):
         cluster.control.stop_node(i)

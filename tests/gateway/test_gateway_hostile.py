@@ -217,7 +217,7 @@ def test_too_many_busy_clients_are_refused(
     wait_until(lambda: gateway.load.running == 1)
     with raw(gateway) as second:
         assert is_hung_up(second)
-    assert "1 clients are connected, and none is idle" in caplog.text
+    wait_until(lambda: "1 clients are connected, and none is idle" in caplog.text)
     assert first.take() is reply.result()
 
 
