@@ -212,9 +212,35 @@ def _drain(client: Any, splits: list[bytes], columns: list[str]) -> None:
             return
         token = None
         while True:
-            token = client.rows(split, columns, _PAGE_BYTES, token).next_token
+            token = _next_token(client, split, columns, token)
             if token is None:
                 break
+
+
+def _next_token(client: Any, split: bytes, columns: list[str], token: bytes | None) -> bytes | None:
+    """Read a page, and of it only where the next one is: what its columns hold is not decoded."""
+    from aerospike_magic.gateway import structures, thrift
+    from aerospike_magic.gateway.calls import write_arguments
+    from aerospike_magic.gateway.thrift import Type
+
+    asked = write_arguments(
+        (Type.STRUCT, structures.write_id(split)),
+        (Type.LIST, structures.write_texts(columns)),
+        (Type.I64, thrift.i64(_PAGE_BYTES)),
+        (Type.STRUCT, structures.write_token(token)),
+    )
+    reply = client.send("trinoGetRows", asked)
+    client.take()
+
+    def page(reader: Any) -> dict[int, Any]:
+        found: dict[int, Any] = reader.struct({3: (Type.STRUCT, structures.read_id)})
+        return found
+
+    found = reply.result().body.struct({0: (Type.STRUCT, page)})
+    if 0 not in found:
+        raise AssertionError("the gateway answered with an error instead of a page")
+    token_read: bytes | None = found[0].get(3)
+    return token_read
 
 
 def _by_dbapi(server: Any, text: str) -> None:

@@ -192,17 +192,18 @@ class GatewayClient:
         return reply.result()
 
     def _receive(self, size: int) -> bytearray:
-        received = bytearray()
-        while len(received) < size:
+        received = bytearray(size)
+        free = memoryview(received)
+        while free:
             try:
-                part = self._socket.recv(min(size - len(received), 1 << 20))
+                n_bytes = self._socket.recv_into(free)
             except TimeoutError:
                 raise ConnectError(f"the gateway did not answer within {self._timeout_s:g} s") from None
             except OSError as error:
                 raise ConnectError(f"the gateway has hung up: {error.strerror or error}") from None
-            if not part:
+            if not n_bytes:
                 raise ConnectError("the gateway has hung up")
-            received += part
+            free = free[n_bytes:]
         return received
 
     def __enter__(self) -> GatewayClient:

@@ -8,6 +8,7 @@ thread, so it lands in the right cell, whatever the front end.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -111,6 +112,8 @@ class QueryRun(Generic[T]):
     @property
     def activity(self) -> str:
         """Where the engine itself is, in a few words; "" where it does not say."""
+        if self.elapsed_s > SLOW_START_S and _is_compiling():
+            return "compiling the decoder, once on this machine"
         result = self._result
         return self._starting if result is None else result.activity
 
@@ -162,6 +165,12 @@ class QueryRun(Generic[T]):
         if self._result is not None:
             self._last = self._result.progress
             self._result.close()
+
+
+def _is_compiling() -> bool:
+    """Whether the decoder's module is being imported, which the first time compiles it for some ten seconds."""
+    module = sys.modules.get("aerospike_magic.scan.kernels")
+    return module is not None and not hasattr(module, "decode")
 
 
 def watch(run: QueryRun[T], view: ProgressView) -> Finished[T]:
