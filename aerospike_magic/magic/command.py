@@ -281,6 +281,8 @@ def parse_aerospike(line: str) -> AerospikeCommand:
         rest = rest[match.end() :]
     if rest.strip():
         raise ConfigError(f"a quote is not closed: {rest.strip()}")
+    if words and words[0] != name:  # a word that stands behind an option
+        raise ConfigError(f"%aerospike has no `{words[0]}`", hint=_near(words[0], SUBCOMMANDS))
     takes = SUBCOMMANDS[name][0] if words else ""
     arguments = tuple(words[1:])
     if len(arguments) > (1 if takes else 0):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aerospike_magic.errors import ConfigError
@@ -55,6 +55,7 @@ def test_the_statement_arrives_as_it_was_typed(text: str) -> None:
 
 
 @given(st.text(max_size=80))
+@example("--")
 def test_any_line_gives_a_command_or_an_error_of_ours(line: str) -> None:
     for parse in (parse_query, parse_aerospike):
         try:

@@ -9,13 +9,19 @@ import pyarrow as pa
 from hypothesis import HealthCheck, given, settings
 from random_rows import batches
 
+from aerospike_magic.dataset import AerospikeDataset
 from aerospike_magic.wire.digest import compute_digest
 from aerospike_magic.wire.particle import encode_particle
 from aerospike_magic.write import WriteOptions, check_columns, write_batches
 
 
 def as_read(value: Any) -> Any:
-    """A value as bytes that tell everything: NaN equals NaN, -0.0 not 0.0, 1 not True."""
+    """A value as bytes that tell everything: NaN equals NaN, -0.0 not 0.0, 1 not True.
+
+    Text ends at a NUL, where the official client's ends, too.
+    """
+    if isinstance(value, str):
+        value = value.partition("\0")[0]
     if isinstance(value, bytearray):
         value = bytes(value)
     if isinstance(value, dict):
@@ -52,3 +58,14 @@ def test_values_come_back(connection: Any, client: Any, batch: pa.RecordBatch) -
         assert {f.reason for f in report.failures} <= {"a record needs at least one bin that is not NULL"}
     finally:
         client.truncate("test", table, 0)
+
+
+def test_a_nul_does_not_end_a_text(connection: Any) -> None:
+    table = f"values{uuid.uuid4().hex[:6]}"
+    rows = [{"__key": 1, "text": "\0"}, {"__key": 2, "text": "a\0b"}]
+    write_batches(connection, "test", table, [pa.RecordBatch.from_pylist(rows)], WriteOptions("__key", send_key=True))
+    try:
+        stored = AerospikeDataset(connection, f"test.{table}").to_table().to_pylist()
+        assert sorted(stored, key=lambda row: row["__key"]) == rows
+    finally:
+        connection.client.truncate("test", table, 0)
