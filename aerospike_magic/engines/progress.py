@@ -186,10 +186,12 @@ class QueryProgress:
         self._lock = threading.Lock()
         self._scans: dict[str, _Scan] = {}
         self._ended: tuple[ScanState, str] | None = None
+        self._is_awaited = False
         self.written = 0
 
     def address(self, reference: int) -> str:
         """Return the option for the scans of one of the statement's tables."""
+        self._is_awaited = True
         return str(ProgressAddress(*self._place, self.token, reference))
 
     def take(self, message: dict[str, Any]) -> None:
@@ -225,9 +227,14 @@ class QueryProgress:
 
     @property
     def is_settled(self) -> bool:
-        """Whether every task that has told anything has told its end."""
+        """Whether every scan that was to tell anything has, and every task of theirs its end."""
         with self._lock:
-            return not any(scan.running for scan in self._scans.values())
+            if any(scan.running for scan in self._scans.values()):
+                return False
+            # What a short task tells may still be on its way when the query's rows are all there.
+            told = {scan.reference for scan in self._scans.values() if scan.has_begun}
+            planned = {scan.reference for scan in self._scans.values()}
+            return told >= planned and (bool(planned) or not self._is_awaited)
 
     @property
     def snapshots(self) -> tuple[ScanProgress, ...]:

@@ -250,7 +250,8 @@ def test_activity_never_goes_backwards(engine):
 
 def test_rows_stream(engine):
     result = engine.query("SELECT * FROM tpch.sf1.lineitem")
-    first = next(result.batches())
+    batches = result.batches()  # one that is let go closes the result
+    first = next(batches)
     assert first.num_rows > 0
     assert not result._run.statement.has_ended
     result.close()
