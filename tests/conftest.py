@@ -206,8 +206,9 @@ def group_of(nodeid: str) -> str:
     """What of the tests stays together."""
     path = nodeid.partition("::")[0]
     words = set(re.split(r"\W|_", nodeid))
-    if words & {"trino", "presto"}:
-        return "trino"
+    for engine in ("presto", "trino"):
+        if engine in words:
+            return engine
     return "spark" if "spark" in words and path not in LONG else path
 
 
