@@ -9,7 +9,7 @@ Source: ``TrinoThriftBlock`` and the structures in it, in Trino's ``TrinoThriftS
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +44,8 @@ class _Kind:
     wire: str
 
 
-_STRINGS = (pa.string(), pa.binary(), pa.large_string(), pa.large_binary())
+_LARGE = (pa.large_string(), pa.large_binary())
+_STRINGS = (pa.string(), pa.binary(), *_LARGE)
 _MILLISECONDS = (pa.int64(), pa.timestamp("ms"), pa.timestamp("ms", "UTC"))
 
 _KINDS: Mapping[str, _Kind] = {
@@ -65,30 +66,33 @@ TYPES = tuple(_KINDS)
 _BY_FIELD = {kind.field: name for name, kind in _KINDS.items()}
 
 
-def encode_block(type: str, array: pa.Array) -> Parts:
+def encode_block(type: str, column: pa.Array | pa.ChunkedArray) -> Parts:
     """Encode a column.
 
     Args:
         type: one of `TYPES`.
-        array: its values, of the Arrow type that belongs to it, see `Page`; sliced as it may be.
+        column: its values, of the Arrow type that belongs to it, see `Page`; in one piece or several, sliced as they
+            may be.
 
     Raises:
-        ValueError: the array is of another Arrow type.
+        ValueError: the column is of another Arrow type.
     """
     kind = _KINDS[type]
-    nulls = _null_flags(array)
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     head = thrift.field(Type.STRUCT, kind.field)
+    nulls = _null_flags(chunks, len(column))
     parts: Parts = [head] if nulls is None else [head + _list_field(1, Type.BOOL, len(nulls)), nulls.data]
-    if array.type == pa.null():
+    if column.type == pa.null():
         return [*parts, STOP + STOP]
-    if array.type not in kind.accepted and not (type == "array(bigint)" and _is_list_of_int64(array.type)):
-        raise ValueError(f"a column of type {type} cannot be made of {array.type}")
+    if column.type not in kind.accepted and not (type == "array(bigint)" and _is_list_of_int64(column.type)):
+        raise ValueError(f"a column of type {type} cannot be made of {column.type}")
     if type == "array(bigint)":
-        return [*parts, *_lists(array, nulls), STOP + STOP]
-    if array.type in _STRINGS:
-        return [*parts, *_strings(array, nulls), STOP + STOP]
-    values = _bits(array) if type == "boolean" else _fixed(array, kind.wire)
-    return [*parts, _list_field(2, kind.element, len(array)), values.data, STOP + STOP]
+        whole = pa.concat_arrays(chunks) if chunks else pa.array([], column.type)
+        return [*parts, *_lists(whole, nulls), STOP + STOP]
+    if column.type in _STRINGS:
+        return [*parts, *_strings(chunks, len(column)), STOP + STOP]
+    values = _bits(chunks, len(column)) if type == "boolean" else _fixed(chunks, kind.wire, len(column))
+    return [*parts, _list_field(2, kind.element, len(column)), values.data, STOP + STOP]
 
 
 def decode_block(reader: Reader) -> tuple[str, pa.Array]:
@@ -116,15 +120,38 @@ def _is_list_of_int64(found: pa.DataType) -> bool:
     return (pa.types.is_list(found) or pa.types.is_large_list(found)) and found.value_type == pa.int64()
 
 
-def _null_flags(array: pa.Array) -> npt.NDArray[np.uint8] | None:
+def _new(count: int, dtype: str) -> npt.NDArray[Any]:
+    """An array of Arrow's pool, which keeps the pages that it gets back; new ones cost as much as what is done here."""
+    return np.frombuffer(pa.allocate_buffer(count * np.dtype(dtype).itemsize), dtype)
+
+
+def _filled(
+    chunks: Sequence[pa.Array], count: int, dtype: str, fill: Callable[[pa.Array, npt.NDArray[Any]], None]
+) -> npt.NDArray[Any]:
+    """An array with a place for each value, filled chunk by chunk."""
+    made = _new(count, dtype)
+    at = 0
+    for chunk in chunks:
+        fill(chunk, made[at : at + len(chunk)])
+        at += len(chunk)
+    return made
+
+
+def _null_flags(chunks: Sequence[pa.Array], count: int) -> npt.NDArray[np.uint8] | None:
     """Return 1 for each NULL; None where there is none."""
-    if array.null_count == 0:
+    if not any(chunk.null_count for chunk in chunks):
         return None
-    if array.buffers()[0] is None:  # of type null
-        return np.ones(len(array), np.uint8)
-    flags = _unpack(array.buffers()[0], array.offset, len(array))
-    flags ^= 1
-    return flags
+
+    def fill(chunk: pa.Array, out: npt.NDArray[np.uint8]) -> None:
+        bitmap = chunk.buffers()[0]
+        if not chunk.null_count:
+            out[:] = 0
+        elif bitmap is None:  # of type null
+            out[:] = 1
+        else:
+            np.bitwise_xor(_unpack(bitmap, chunk.offset, len(chunk)), 1, out=out)
+
+    return _filled(chunks, count, "u1", fill)
 
 
 def _unpack(bitmap: pa.Buffer, offset: int, count: int) -> npt.NDArray[np.uint8]:
@@ -133,61 +160,77 @@ def _unpack(bitmap: pa.Buffer, offset: int, count: int) -> npt.NDArray[np.uint8]
     return np.unpackbits(packed, bitorder="little")[skipped : skipped + count]
 
 
-def _bits(array: pa.Array) -> npt.NDArray[np.uint8]:
-    if len(array) == 0:
-        return np.zeros(0, np.uint8)
-    return _unpack(array.buffers()[1], array.offset, len(array))
+def _bits(chunks: Sequence[pa.Array], count: int) -> npt.NDArray[np.uint8]:
+    def fill(chunk: pa.Array, out: npt.NDArray[np.uint8]) -> None:
+        if len(chunk):
+            out[:] = _unpack(chunk.buffers()[1], chunk.offset, len(chunk))
+
+    return _filled(chunks, count, "u1", fill)
 
 
-def _fixed(array: pa.Array, wire: str) -> npt.NDArray[np.uint8]:
+def _fixed(chunks: Sequence[pa.Array], wire: str, count: int) -> npt.NDArray[np.uint8]:
     """Return the bytes of the values as they go on the wire."""
     native = np.dtype(wire).newbyteorder("=")
-    buffer = array.buffers()[1]
-    if len(array) == 0 or buffer is None:
-        return np.zeros(len(array) * native.itemsize, np.uint8)
-    values = np.frombuffer(buffer, native, len(array), array.offset * native.itemsize)
-    return values.astype(wire).view(np.uint8)
+
+    def fill(chunk: pa.Array, out: npt.NDArray[Any]) -> None:
+        buffer = chunk.buffers()[1]
+        if buffer is None:
+            out[:] = 0
+        elif len(chunk):
+            out[:] = np.frombuffer(buffer, native, len(chunk), chunk.offset * native.itemsize)
+
+    return _filled(chunks, count, wire, fill).view(np.uint8)
 
 
-def _sizes(array: pa.Array, large: bool) -> tuple[npt.NDArray[np.int64], int, int]:
-    """Return the sizes of strings or lists, and where the first begins and the last ends."""
-    dtype = np.dtype(np.int64 if large else np.int32)
+def _offsets_of(array: pa.Array) -> npt.NDArray[np.signedinteger[Any]]:
+    """Return where each string or list begins, and where the last ends."""
+    is_large = array.type in _LARGE or pa.types.is_large_list(array.type)
+    dtype = np.dtype(np.int64 if is_large else np.int32)
     buffer = array.buffers()[1]
     if len(array) == 0 or buffer is None:
-        return np.zeros(0, np.int64), 0, 0
-    offsets = np.frombuffer(buffer, dtype, len(array) + 1, array.offset * dtype.itemsize)
-    return np.diff(offsets), int(offsets[0]), int(offsets[-1])
+        return np.zeros(len(array) + 1, dtype)
+    return np.frombuffer(buffer, dtype, len(array) + 1, array.offset * dtype.itemsize)
+
+
+def _strings(chunks: Sequence[pa.Array], count: int) -> Parts:
+    texts: Parts = []
+    n_bytes = 0
+
+    def fill(chunk: pa.Array, out: npt.NDArray[Any]) -> None:
+        nonlocal n_bytes
+        offsets = _offsets_of(chunk)
+        if chunk.null_count:
+            sizes = np.diff(offsets)
+            if sizes[~_unpack(chunk.buffers()[0], chunk.offset, len(chunk)).view(bool)].any():
+                # Bytes behind a NULL must not be sent; this is rare, and copies.
+                fill(pc.fill_null(chunk, pa.scalar(b"").cast(chunk.type)), out)
+                return
+        np.subtract(offsets[1:], offsets[:-1], out=out, casting="unsafe")
+        start, end = int(offsets[0]), int(offsets[-1])
+        if end > start:
+            texts.append(memoryview(chunk.buffers()[2])[start:end])
+            n_bytes += end - start
+
+    sizes = _filled(chunks, count, ">i4", fill)
+    return [*_sizes_field(sizes), thrift.field(Type.STRING, 3) + thrift.i32(n_bytes), *texts]
 
 
 def _sizes_field(sizes: npt.NDArray[Any]) -> Parts:
-    on_wire = sizes.astype(">i4")
-    return [_list_field(2, Type.I32, len(sizes)), on_wire.view(np.uint8).data]
-
-
-def _strings(array: pa.Array, nulls: npt.NDArray[np.uint8] | None) -> Parts:
-    large = array.type in (pa.large_string(), pa.large_binary())
-    sizes, start, end = _sizes(array, large)
-    if nulls is not None and sizes[nulls.view(bool)].any():
-        # Bytes behind a NULL must not be sent; this is rare, and copies.
-        return _strings(pc.fill_null(array, pa.scalar(b"").cast(array.type)), None)
-    buffer = array.buffers()[2]
-    data: Part = b"" if buffer is None else memoryview(buffer)[start:end]
-    size = end - start if buffer is not None else 0
-    return [*_sizes_field(sizes), thrift.field(Type.STRING, 3) + thrift.i32(size), data]
+    return [_list_field(2, Type.I32, len(sizes)), sizes.view(np.uint8).data]
 
 
 def _lists(array: pa.Array, nulls: npt.NDArray[np.uint8] | None) -> Parts:
-    sizes, _, _ = _sizes(array, pa.types.is_large_list(array.type))
+    sizes = np.diff(_offsets_of(array))
     if nulls is not None:
         sizes = np.where(nulls, 0, sizes)
     # Without what stands behind NULLs, and within the slice.
     values = array.flatten()
-    inner = _null_flags(values)
+    inner = _null_flags([values], len(values))
     head = thrift.field(Type.STRUCT, 3)
-    parts = [*_sizes_field(sizes), head]
+    parts = [*_sizes_field(sizes.astype(">i4")), head]
     if inner is not None:
         parts += [_list_field(1, Type.BOOL, len(inner)), inner.data]
-    return [*parts, _list_field(2, Type.I64, len(values)), _fixed(values, ">i8").data, STOP]
+    return [*parts, _list_field(2, Type.I64, len(values)), _fixed([values], ">i8", len(values)).data, STOP]
 
 
 def _flags(reader: Reader) -> npt.NDArray[np.bool_]:

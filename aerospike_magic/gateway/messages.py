@@ -131,13 +131,13 @@ class Page:
     Attributes:
         types: the columns' types, as in `ColumnMetadata`.
         columns: their values: int64, double, string, bool, binary (hyperloglog), list<int64>; for date int32 days,
-            for timestamp int64 milliseconds. All as long as `n_rows`.
+            for timestamp int64 milliseconds. All as long as `n_rows`; in one piece, or as they were read.
         n_rows: how many; there may be no columns at all.
         next_token: what to ask for the next page with; None: this was the last.
     """
 
     types: tuple[str, ...]
-    columns: tuple[pa.Array, ...]
+    columns: tuple[pa.Array | pa.ChunkedArray, ...]
     n_rows: int
     next_token: bytes | None = None
 

@@ -71,9 +71,9 @@ def to_hex(array: pa.Array) -> pa.Array:
     return pa.Array.from_buffers(pa.string(), n, [valid, pa.py_buffer(ends), pa.py_buffer(digits)], array.null_count)
 
 
-def _joined(arrays: Sequence[pa.Array], wire: WireColumn) -> pa.Array:
-    joined = pa.concat_arrays(arrays) if len(arrays) != 1 else arrays[0]
-    return to_hex(joined) if wire.is_hex else joined
+def _joined(arrays: Sequence[pa.Array], wire: WireColumn) -> pa.Array | pa.ChunkedArray:
+    shown = [to_hex(array) for array in arrays] if wire.is_hex else arrays
+    return pa.chunked_array(shown) if len(shown) != 1 else shown[0]
 
 
 def _fixed_size(array: pa.Array, wire: WireColumn) -> int:
