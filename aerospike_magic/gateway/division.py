@@ -41,8 +41,8 @@ from aerospike_magic.schema.types import DIGEST_NAME
 from aerospike_magic.wire.digest import DIGEST_SIZE, N_PARTITIONS, partition_id
 
 KEYS_PER_SPLIT = 2_000
-# Opening a split costs about as much as three thousand records.
-_RECORDS_WORTH_A_SPLIT = 40_000
+# Opening a split costs about as much as fifteen thousand records.
+_RECORDS_WORTH_A_SPLIT = 160_000
 _THROTTLED_SPLITS_PER_NODE = 4
 _TASK_NAME = "splits"
 

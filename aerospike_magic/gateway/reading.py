@@ -34,6 +34,8 @@ _VERSION = b"P1"
 _TELL_EVERY_S = 0.2
 # A page without rows is sent later than one that has some: there is less in it for whoever asks.
 _EMPTY_PAGE_FACTOR = 4
+# A page with less of what it may hold gets a part of the next piece, which costs more than to send it whole later.
+_FULL_ENOUGH = 0.75
 _MOST_ROWS = (1 << 31) - 1
 
 
@@ -125,6 +127,9 @@ class Reading:
                 return self._page(batches, n_rows, None)
             size = encoded_size(piece.batch, self._columns)
             if n_bytes + size > max_bytes:
+                if n_bytes > max_bytes * _FULL_ENOUGH:
+                    self._held = piece
+                    return self._page(batches, n_rows, self.token())
                 fitting = rows_within(piece.batch, self._columns, max_bytes - n_bytes)
                 piece = self._first_rows(piece, max(fitting, 0 if n_rows else 1))
                 size = max_bytes

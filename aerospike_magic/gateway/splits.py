@@ -167,6 +167,7 @@ def encode_rows(split: RowsSplit) -> bytes:
     return pack(b"", [split.table, split.version, split.start, split.stop])
 
 
+@lru_cache(maxsize=128)  # asked for again with each page
 def decode_split(split_id: bytes) -> SetSplit | RowsSplit:
     """Read the id of a split.
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -150,7 +151,7 @@ class ScanPosition:
 
     def to_bytes(self, partitions: Sequence[int]) -> bytes:
         """Return the position in a scan of these partitions, some 28 bytes for each that was begun and not ended."""
-        index_of = {partition: i for i, partition in enumerate(partitions)}
+        index_of = _indexes(tuple(partitions))
         parts = [_bitmap(self.omitted, index_of)]
         for reached in self.passes:
             parts += [_bitmap(reached.done, index_of), _COUNT.pack(len(reached.last))]
@@ -182,6 +183,11 @@ class ScanPosition:
         if at != len(data):
             raise WireError("these bytes are no position of this scan")
         return position
+
+
+@lru_cache(maxsize=64)
+def _indexes(partitions: tuple[int, ...]) -> dict[int, int]:
+    return {partition: i for i, partition in enumerate(partitions)}
 
 
 def _bitmap(members: Iterable[int], index_of: dict[int, int]) -> bytes:
