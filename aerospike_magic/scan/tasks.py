@@ -19,7 +19,10 @@ from aerospike_magic.wire.digest import N_PARTITIONS
 MAX_TASKS = 32_768
 MAX_FACTOR = 15
 _TASKS_PER_CORE = 3
+_FEW_TASKS_PER_CORE = 2
 _RECORDS_WORTH_A_TASK = 20_000
+# A task costs a core about what this many records do: below, evenness is worth less than one task less.
+_RECORDS_WORTH_MANY_TASKS = 250_000
 
 
 def task_count(
@@ -31,7 +34,7 @@ def task_count(
         count: what the user wants, 1..32,768; it goes before `factor`.
         factor: what the user wants, 0..15, for 2**factor tasks.
         cores: of the cluster, 1 if nothing is known of them.
-        objects: records in the set: a small one is not worth three tasks a core.
+        objects: records in the set: only a large one is worth three tasks a core, a small one not one.
 
     Raises:
         ConfigError: `count` or `factor` is out of its range.
@@ -45,7 +48,9 @@ def task_count(
             raise ConfigError(f"a partition factor of {factor} is asked for", hint=f"it is 0 to {MAX_FACTOR}")
         return 1 << factor
     worth = max(1, objects // _RECORDS_WORTH_A_TASK)
-    return min(_TASKS_PER_CORE * max(1, cores or 1), worth, MAX_TASKS)
+    n_cores = max(1, cores or 1)
+    is_large = objects >= _TASKS_PER_CORE * n_cores * _RECORDS_WORTH_MANY_TASKS
+    return min((_TASKS_PER_CORE if is_large else _FEW_TASKS_PER_CORE) * n_cores, worth, MAX_TASKS)
 
 
 def split(n_tasks: int, owners: Sequence[int] = ()) -> list[Share]:

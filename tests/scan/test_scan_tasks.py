@@ -78,6 +78,8 @@ def test_the_count_is_the_users_or_follows_the_cores():
     assert task_count(cores=100, objects=10**10) == 300
     assert task_count(cores=7_500, objects=13 * 10**9) == 22_500
     assert task_count(cores=100_000, objects=10**12) == 32_768
+    assert task_count(cores=2, objects=10**6) == 4  # a third task a core is not worth it
+    assert task_count(cores=2, objects=10**7) == 6
     assert task_count(cores=100, objects=1_000) == 1  # not worth a task a core
     assert task_count(objects=10**9) == 3
 
