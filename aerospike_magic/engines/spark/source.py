@@ -275,14 +275,14 @@ def _shares(
     connection: Connection, plan: ScanPlan, options: SparkOptions, pushed: Pushed, cores: int
 ) -> tuple[list[Share], PartitionMap]:
     """Return what each task reads, and from which nodes."""
-    from aerospike_magic.filters.access import KeyLookup, Nothing
+    from aerospike_magic.filters.access import IndexScan, KeyLookup, Nothing
     from aerospike_magic.scan.tasks import split, task_count
 
     partition_map = connection.partition_map(plan.namespace)
     is_small = isinstance(plan.access, KeyLookup | Nothing) or (pushed.limit is not None and pushed.limit.whole)
     if options.sample_size is not None or is_small:
         return split(1), partition_map
-    n_tasks = task_count(
-        count=options.partition_count, factor=options.partition_factor, cores=cores, objects=plan.objects
-    )
+    # An index leads to the records that are read; in a scan the server looks at all of the set.
+    objects = plan.estimated_rows if isinstance(plan.access, IndexScan) else plan.objects
+    n_tasks = task_count(count=options.partition_count, factor=options.partition_factor, cores=cores, objects=objects)
     return split(n_tasks, partition_map.owners.tolist()), partition_map
