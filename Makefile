@@ -44,6 +44,7 @@ lab: $(STAMP)  ## open JupyterLab with the notebooks
 
 notebooks: $(STAMP)  ## run 02_spark.ipynb and 03_trino.ipynb again and keep what they show
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
+		--ExecutePreprocessor.store_widget_state=False \
 		notebooks/02_spark.ipynb notebooks/03_trino.ipynb
 
 jar: $(STAMP)  ## build the jar that plans Spark's push-down, when jvm/ has changed
