@@ -41,9 +41,11 @@ from aerospike_magic.schema.types import DIGEST_NAME
 from aerospike_magic.wire.digest import DIGEST_SIZE, N_PARTITIONS, partition_id
 
 KEYS_PER_SPLIT = 2_000
-# Opening a split costs about as much as fifteen thousand records.
+# Opening a split costs about as much as fifteen thousand records. Records can be large, though: a few splits a node are
+# made of fewer, so that several of the engine's threads have something to do.
 _RECORDS_WORTH_A_SPLIT = 160_000
-_THROTTLED_SPLITS_PER_NODE = 4
+_FEWEST_RECORDS_OF_A_SPLIT = 40_000
+_SPLITS_PER_NODE = 4
 _TASK_NAME = "splits"
 
 
@@ -160,9 +162,11 @@ class Divider:
         rps = table.options.rps
         if table.options.splits is not None:
             return min(table.options.splits, rps) if rps else table.options.splits
-        n = min(self._options.splits, max(1, plan.estimated_rows // _RECORDS_WORTH_A_SPLIT))
+        rows = plan.estimated_rows
+        few = min(rows // _FEWEST_RECORDS_OF_A_SPLIT, _SPLITS_PER_NODE * n_nodes)
+        n = min(self._options.splits, max(1, few, rows // _RECORDS_WORTH_A_SPLIT))
         # What a node may be asked for is divided among all splits that read from it: of few, each gets enough.
-        return min(n, _THROTTLED_SPLITS_PER_NODE * n_nodes, rps) if rps else n
+        return min(n, _SPLITS_PER_NODE * n_nodes, rps) if rps else n
 
     def _begin(self, table: SetTable, predicate: Predicate | None, plan: ScanPlan, n_splits: int) -> bytes:
         query = self._query(table, predicate, plan)

@@ -49,7 +49,7 @@ def decoded(split: Split) -> SetSplit:
 
 
 def test_their_number_goes_by_the_size_of_the_set(service: AerospikeService) -> None:
-    assert len(splits_of(service, FLIGHTS)) == 2
+    assert len(splits_of(service, FLIGHTS)) == 4
     assert len(splits_of(service, TableName("demo", "airlines"))) == 1
     assert len(splits_of(service, TableName("demo", "flights__splits_100"))) == 100
     assert splits_of(service, FLIGHTS, NONE) == []
@@ -66,8 +66,8 @@ def test_they_are_the_whole_set_also_when_asked_for_a_few_at_a_time(service: Aer
 
 def test_a_throttle_is_divided_among_them(service: AerospikeService) -> None:
     splits = splits_of(service, TableName("demo", "flights__rps_1000"))
-    assert len(splits) == 2
-    assert {decoded(split).query.rps for split in splits} == {500}
+    assert len(splits) == 4
+    assert {decoded(split).query.rps for split in splits} == {250}
     assert len(splits_of(service, TableName("demo", "flights__rps_2__splits_10"))) == 2
 
 
@@ -130,7 +130,7 @@ def test_a_long_list_becomes_a_range(service: AerospikeService) -> None:
 def test_each_names_the_gateway_beside_its_records(connection: Connection) -> None:
     here, also_here, far = HostAddress("127.0.0.1", 7000), HostAddress("127.0.0.1", 7001), HostAddress("10.1.1.1", 7000)
     with AerospikeService(connection, ServiceOptions(hosts=(far, here, also_here))) as service:
-        assert [split.hosts for split in splits_of(service, FLIGHTS)] == [(here,), (also_here,)]
+        assert [split.hosts for split in splits_of(service, FLIGHTS)] == [(here,), (also_here,)] * 2
         assert [split.hosts for split in splits_of(service, FLIGHTS, where(key__=equal(1)))] == [(far,)]
     with AerospikeService(connection, ServiceOptions(hosts=(far,))) as service:
         assert {split.hosts for split in splits_of(service, FLIGHTS)} == {(far,)}
