@@ -30,7 +30,7 @@ VALUES: dict[str, tuple[pa.DataType, st.SearchStrategy[Any]]] = {
 }
 
 
-def encoded(type: str, array: pa.Array) -> bytes:
+def encoded(type: str, array: pa.Array | pa.ChunkedArray) -> bytes:
     parts = encode_block(type, array)
     data = b"".join(parts)
     assert len(data) == n_bytes(parts)
@@ -60,6 +60,20 @@ def test_values_come_back_from_any_slice(type: str, data: st.DataObject) -> None
     stop = data.draw(st.integers(start, len(listed)))
     array = array.slice(start, stop - start)
     assert decoded(encoded(type, array)) == (type, pa.array(listed[start:stop], arrow))
+
+
+@pytest.mark.parametrize("type", TYPES)
+@settings(deadline=None, max_examples=60)
+@given(data=st.data())
+def test_a_column_in_pieces_is_that_in_one(type: str, data: st.DataObject) -> None:
+    arrow, values = VALUES[type]
+    listed = data.draw(st.lists(st.lists(st.none() | values, max_size=12), max_size=4))
+    pieces = []
+    for piece in listed:
+        before = data.draw(st.integers(0, 3))
+        pieces.append(pa.array([None] * before + piece, arrow).slice(before))
+    whole = pa.array([value for piece in listed for value in piece], arrow)
+    assert encoded(type, pa.chunked_array(pieces, arrow)) == encoded(type, whole)
 
 
 @pytest.mark.parametrize("type", TYPES)
