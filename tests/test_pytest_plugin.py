@@ -40,7 +40,7 @@ def test_the_fixture(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(CONFTEST)
     (tmp_path / "orders.csv").write_text("id,what\n7,tea\n8,milk\n")
     # Loaded by name, whether or not the installed package announces it.
-    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "aerospike_magic.pytest_plugin", "-p", "no:cacheprovider"],
         cwd=tmp_path,
