@@ -120,8 +120,19 @@ class NotebookPage:
         self.page.evaluate("([n, a]) => { window.jupyterapp.commands.execute(n, a) }", [name, arguments])
 
     def run_all(self) -> None:
-        """Start to run all cells."""
-        self.command("notebook:run-all-cells")
+        """Start to run all cells; asked again where JupyterLab has not taken the command, as on a busy machine."""
+        from playwright.sync_api import TimeoutError
+
+        for _ in range(3):
+            self.command("notebook:run-all-cells")
+            try:
+                self.page.wait_for_function(
+                    "() => [...document.querySelectorAll('.jp-InputPrompt')].some(p => /[*0-9]/.test(p.textContent))",
+                    timeout=10_000,
+                )
+                return
+            except TimeoutError:
+                continue
 
     def theme(self, name: str) -> None:
         """Change the theme, "JupyterLab Light" or "JupyterLab Dark"."""
