@@ -123,7 +123,7 @@ class NotebookPage:
         """Start to run all cells; asked again where JupyterLab has not taken the command, as on a busy machine."""
         from playwright.sync_api import TimeoutError
 
-        for _ in range(3):
+        for attempt in range(3):
             self.command("notebook:run-all-cells")
             try:
                 self.page.wait_for_function(
@@ -132,7 +132,8 @@ class NotebookPage:
                 )
                 return
             except TimeoutError:
-                continue
+                if attempt == 2:
+                    raise
 
     def theme(self, name: str) -> None:
         """Change the theme, "JupyterLab Light" or "JupyterLab Dark"."""
